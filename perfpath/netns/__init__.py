@@ -1,0 +1,1 @@
+"""Network namespaces and interfaces: what stands where, and how it is linked."""

@@ -1,0 +1,94 @@
+"""What stands where on this host: network namespaces, their interfaces, and how those are linked.
+
+An inventory is a value: taken from the kernel (`netns.live`), or read from JSON, it answers the questions the rest of
+the program has and touches nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """One network interface.
+
+    netns: inode number of its namespace. kind: rtnl link kind (`veth`, `bridge`, ...), "" for physical and lo.
+    master: ifindex of the bridge, bond or team it is a port of (same namespace), 0 for none.
+    lower, lower_netns: the device it sits on (IFLA_LINK; vlan, macvlan, vxlan underlay) and that device's namespace,
+        0 for none or unknown.
+    peer, peer_netns: the other end of a veth (or netkit) pair, verified from both ends; 0 where unknown.
+    details: what the kind has beyond that, such as {"vlan_id": 5, "vxlan_id": 42, "mode": "bridge"}.
+    """
+
+    netns: int
+    ifindex: int
+    name: str
+    kind: str = ""
+    mac: str = ""
+    mtu: int = 0
+    up: bool = True
+    master: int = 0
+    lower: int = 0
+    lower_netns: int = 0
+    peer: int = 0
+    peer_netns: int = 0
+    addresses: tuple[str, ...] = ()
+    details: dict[str, str | int | bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """One network namespace.
+
+    inum: inode number in nsfs, what `readlink /proc/self/ns/net` shows; dev: st_dev of that file (0 unknown).
+    name: what people call it; origin: where the name is from: `host`, `ip netns`, `docker`, `podman`, `containerd`,
+        `kubernetes`, `process`, `none`.
+    born_ns, gone_ns: when it was first and last seen to exist (CLOCK_MONOTONIC), None for the whole capture.
+    """
+
+    inum: int
+    name: str
+    origin: str = "none"
+    dev: int = 0
+    path: str = ""
+    pids: tuple[int, ...] = ()
+    born_ns: int | None = None
+    gone_ns: int | None = None
+    interfaces: tuple[Interface, ...] = ()
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """All namespaces known, and the look-ups that others need."""
+
+    namespaces: tuple[Namespace, ...] = ()
+    taken_ns: int | None = None
+
+    @cached_property
+    def by_inum(self) -> dict[int, Namespace]:
+        """Namespace by inode number."""
+        return {namespace.inum: namespace for namespace in self.namespaces}
+
+    @cached_property
+    def by_name(self) -> dict[str, tuple[Interface, ...]]:
+        """All interfaces of a name, over all namespaces, in the order of the inventory."""
+        found: dict[str, list[Interface]] = {}
+        for namespace in self.namespaces:
+            for interface in namespace.interfaces:
+                found.setdefault(interface.name, []).append(interface)
+        return {name: tuple(interfaces) for name, interfaces in found.items()}
+
+    @cached_property
+    def by_index(self) -> dict[tuple[int, int], Interface]:
+        """Interface by (inode number of the namespace, ifindex)."""
+        return {
+            (interface.netns, interface.ifindex): interface
+            for namespace in self.namespaces
+            for interface in namespace.interfaces
+        }
+
+    def peer(self, interface: Interface) -> Interface | None:
+        """The other end of a veth pair, None where unknown."""
+        return self.by_index.get((interface.peer_netns, interface.peer)) if interface.peer else None

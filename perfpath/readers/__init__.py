@@ -1,0 +1,1 @@
+"""Bytes of a recording to EVENTS: every format perfpath reads."""

@@ -1,0 +1,1 @@
+"""HOPS and JOURNEYS to text, tables, drawings, JSON and CSV; decides nothing."""

@@ -1,0 +1,79 @@
+"""The tables that flow between the rooms, declared once: name, dtype, unit, meaning, and what stands for "missing".
+
+`dtype` is numpy's name, or "category": int32 codes into a list of names, -1 for missing. Times and addresses never
+pass through floats. Columns marked optional stand in a table only where the recording has them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table."""
+
+    name: str
+    dtype: str
+    unit: str
+    meaning: str
+    missing: int = -1
+    optional: bool = False
+
+
+UNKNOWN_RC = -(2**31)
+
+EVENTS = (
+    Column("time_ns", "int64", "ns", "when, on perf's clock; the table is sorted by it"),
+    Column("cpu", "int16", "", "the CPU it happened on"),
+    Column("pid", "int32", "", "the process that was running (the thread, where a format prints only one number)"),
+    Column("tid", "int32", "", "the thread that was running"),
+    Column("comm", "category", "", "that thread's name"),
+    Column("event", "category", "", "the tracepoint; `net:` is left out, other categories keep theirs"),
+    Column("dev", "category", "", "interface name, as the tracepoint has it"),
+    Column("skbaddr", "uint64", "", "the kernel address (or its hash) of the sk_buff", 0),
+    Column("len", "uint32", "bytes", "the skb's length as the tracepoint reports it", 0),
+    Column("protocol", "uint16", "", "ethertype, host byte order", 0),
+    Column("flags", "int16", "", "common_flags of the trace entry: 0x08 hardirq, 0x10 softirq, 0x40 NMI"),
+    Column("stack", "int32", "", "index into the recording's kernel stacks"),
+    Column("task_netns", "uint32", "", "network namespace (inode) of the running process at that time", 0),
+    Column("netns", "uint32", "", "network namespace (inode) of the device, where the event itself has it", 0),
+    Column("ifindex", "int32", "", "interface index, where the event itself has it", 0),
+    Column("rc", "int32", "", "net_dev_xmit's rc, or an *_exit event's ret", UNKNOWN_RC, optional=True),
+)
+"""One row per tracepoint hit."""
+
+HOPS = (
+    *EVENTS,
+    Column("journey", "int64", "", "the journey this hop belongs to"),
+    Column("hop", "int32", "", "its number in the journey, from 0"),
+    Column("direction", "category", "", "`tx` or `rx`"),
+    Column("netns_name", "category", "", "what people call the namespace"),
+    Column(
+        "evidence", "category", "", "how the namespace is known: kernel, socket, context, unique-name, link, inferred"
+    ),
+    Column("candidates", "category", "", "where several namespaces remain: their inode numbers, comma-separated"),
+    Column("delta_ns", "int64", "ns", "since the hop before; 0 at the first"),
+    Column("queue_ns", "int64", "ns", "net_dev_queue to net_dev_start_xmit, where recorded", -1),
+    Column("xmit_ns", "int64", "ns", "net_dev_start_xmit to net_dev_xmit, where recorded", -1),
+    Column("backlog_ns", "int64", "ns", "netif_rx to netif_receive_skb, where recorded", -1),
+)
+"""One row per place a packet was seen: the event that showed it, and what is known of the place.
+
+`netns` here is the namespace of the hop (0 unknown), by whatever evidence."""
+
+JOURNEYS = (
+    Column("journey", "int64", "", "number, in order of the first hop"),
+    Column("skbaddr", "uint64", "", "the sk_buff it was keyed on", 0),
+    Column("start_ns", "int64", "ns", "first hop"),
+    Column("end_ns", "int64", "ns", "last hop"),
+    Column("hops", "int32", "", "how many"),
+    Column("path", "int32", "", "number of the distinct path: same events, devices and namespaces in the same order"),
+    Column("role", "category", "", "`request` or `reply`, where two journeys were paired"),
+    Column("peer", "int64", "", "the journey it answers, or that answers it"),
+    Column("complete", "bool", "", "no loss overlapped it", 0),
+    Column(
+        "cut", "category", "", "the rule that ended the chain, where it was cut from a later hop of the same skbaddr"
+    ),
+)
+"""One row per packet."""

@@ -1,0 +1,137 @@
+"""Plain tables of numpy columns, without pandas, which takes longer to import than a million events take to read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from perfpath import schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import pandas as pd
+
+Array = npt.NDArray[Any]
+
+
+class Names:
+    """An append-only list of distinct strings: the categories of a column. Codes stay valid as it grows."""
+
+    __slots__ = ("_codes", "texts")
+
+    def __init__(self, texts: Iterable[str] = ()) -> None:
+        self.texts: list[str] = []
+        self._codes: dict[str, int] = {}
+        for text in texts:
+            self.code(text)
+
+    def code(self, text: str) -> int:
+        """The code of a text, added where it is new."""
+        code = self._codes.get(text)
+        if code is None:
+            code = self._codes[text] = len(self.texts)
+            self.texts.append(text)
+        return code
+
+    def find(self, text: str) -> int:
+        """The code of a text, or -1 where it isn't among the names."""
+        return self._codes.get(text, -1)
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def __getitem__(self, code: int) -> str | None:
+        """The text of a code; None for -1."""
+        return None if code < 0 else self.texts[code]
+
+
+class Table:
+    """Columns of one length.
+
+    columns: name -> 1-d array. A category column holds int32 codes into `names[column]`, -1 for missing.
+    Tables from one source share their `Names`, so that they concatenate without recoding.
+    """
+
+    __slots__ = ("columns", "names")
+
+    def __init__(self, columns: dict[str, Array], names: dict[str, Names]) -> None:
+        self.columns = columns
+        self.names = names
+
+    @classmethod
+    def filled(cls, declared: Sequence[schema.Column], length: int, names: dict[str, Names], **given: Array) -> Table:
+        """A table with all declared columns (no optional ones): the given arrays, "missing" in the others.
+
+        Missing columns are read-only views of one element and cost nothing. Given columns get the declared dtype.
+        """
+        columns: dict[str, Array] = {}
+        for column in declared:
+            dtype = np.dtype("int32" if column.dtype == "category" else column.dtype)
+            if column.name in given:
+                columns[column.name] = given[column.name].astype(dtype, copy=False)
+            elif not column.optional:
+                columns[column.name] = np.broadcast_to(np.array(column.missing).astype(dtype), length)
+            if column.dtype == "category":
+                names.setdefault(column.name, Names())
+        return cls(columns, names)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values()))) if self.columns else 0
+
+    def __getitem__(self, column: str) -> Array:
+        return self.columns[column]
+
+    def __contains__(self, column: str) -> bool:
+        return column in self.columns
+
+    def take(self, rows: Array | slice) -> Table:
+        """The rows of an index array, a mask or a slice, in that order."""
+        return Table({name: array[rows] for name, array in self.columns.items()}, self.names)
+
+    def extended(self, **more: Array) -> Table:
+        """The same table with columns added or replaced."""
+        return Table({**self.columns, **more}, self.names)
+
+    def texts(self, column: str) -> list[str | None]:
+        """A category column as strings; None for missing."""
+        known = [*self.names[column].texts, None]  # -1 is the last
+        return [known[code] for code in self.columns[column].tolist()]
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The same as a DataFrame; category columns become pandas categoricals."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                name: pd.Categorical.from_codes(array, categories=pd.Index(self.names[name].texts, dtype="object"))
+                if name in self.names
+                else np.ascontiguousarray(array)
+                for name, array in self.columns.items()
+            }
+        )
+
+
+def concatenated(tables: Sequence[Table]) -> Table:
+    """Tables that share their names, one after the other. A column that some lack is filled as missing."""
+    if len(tables) == 1:
+        return tables[0]
+    if not tables:
+        raise ValueError("no tables to concatenate")
+    missing = {column.name: column.missing for column in (*schema.HOPS, *schema.JOURNEYS)}
+    columns = dict.fromkeys(name for table in tables for name in table.columns)
+    dtypes = {name: table.columns[name].dtype for table in tables for name in table.columns}
+    joined = {
+        name: np.concatenate(
+            [
+                table.columns[name]
+                if name in table.columns
+                else np.full(len(table), missing.get(name, -1)).astype(dtypes[name])
+                for table in tables
+            ]
+        )
+        for name in columns
+    }
+    return Table(joined, tables[0].names)

@@ -1,0 +1,37 @@
+"""Tables of numpy columns."""
+
+import numpy as np
+
+from perfpath import schema
+from perfpath.tables import Names, Table, concatenated
+
+
+def events(times: list[int], devs: list[str], names: dict[str, Names]) -> Table:
+    codes = np.array([names.setdefault("dev", Names()).code(dev) for dev in devs], dtype=np.int32)
+    return Table.filled(schema.EVENTS, len(times), names, time_ns=np.array(times), dev=codes)
+
+
+def test_missing_columns_hold_their_sentinel_and_cost_nothing() -> None:
+    table = events([1, 2], ["a", "b"], {})
+    assert table["cpu"].tolist() == [-1, -1]
+    assert table["skbaddr"].dtype == np.uint64
+    assert table["skbaddr"].strides == (0,)
+    assert "rc" not in table
+
+
+def test_addresses_survive_pandas_exactly() -> None:
+    address = 0xFFFF_8881_B112_FB01
+    table = events([1], ["a"], {}).extended(skbaddr=np.array([address], dtype=np.uint64))
+    frame = table.to_pandas()
+    assert int(frame["skbaddr"].iloc[0]) == address
+    assert frame["dev"].astype(object).tolist() == ["a"]
+
+
+def test_concatenation_fills_what_a_table_lacks() -> None:
+    names: dict[str, Names] = {}
+    one = events([1], ["a"], names)
+    two = events([2], ["b"], names).extended(rc=np.array([0], dtype=np.int32))
+    both = concatenated([one, two])
+    assert both.texts("dev") == ["a", "b"]
+    assert both["rc"].tolist() == [schema.UNKNOWN_RC, 0]
+    assert both["rc"].dtype == np.int32
