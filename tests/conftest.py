@@ -1,0 +1,55 @@
+"""What tests share: real labs, and the rule that CI never skips what it must run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from perfpath.capture.lab import Lab
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+REQUIRED = {word for word in os.environ.get("PERFPATH_REQUIRE", "").split(",") if word}
+"""perf, netns, vm, corpus: a test that needs one of these fails instead of skipping."""
+
+
+def missing(need: str) -> str:
+    """Why a need can't be met here, or "" where it can."""
+    if os.geteuid() != 0:
+        return "not root"
+    if need == "perf" and shutil.which("perf") is None:
+        return "perf is not installed"
+    if need == "netns" and shutil.which("ip") is None:
+        return "iproute2 is not installed"
+    return ""
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for need in ("perf", "netns"):
+        if item.get_closest_marker(need) and (reason := missing(need)):
+            if need in REQUIRED:
+                pytest.fail(f"{need} is required here: {reason}")
+            pytest.skip(reason)
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    """An empty lab, torn down whatever happens."""
+    with Lab() as built:
+        yield built
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """The folder of recordings by other perf versions and kernels; it stands beside the checkout, not in it."""
+    folder = Path(__file__).resolve().parents[2] / "shared" / "corpus"
+    if not folder.is_dir():
+        if "corpus" in REQUIRED:
+            pytest.fail(f"the corpus is required here and {folder} is missing")
+        pytest.skip("the corpus of recordings is not beside this checkout")
+    return folder
