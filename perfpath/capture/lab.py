@@ -41,7 +41,7 @@ class Lab:
         if os.geteuid() != 0:
             raise CaptureError("network namespaces can only be made by root: try again with sudo")
         self._janitor = subprocess.Popen(
-            [sys.executable, "-m", "perfpath.capture.janitor"],
+            [sys.executable, "-P", "-m", "perfpath.capture.janitor"],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             text=True,
