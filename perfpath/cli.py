@@ -1,0 +1,98 @@
+"""The front door: which verb, and what an error ends with.
+
+`perfpath VERB ...` runs one of the verbs below; anything else is a command to trace, as `strace` has it.
+This module alone turns errors into exit statuses. It imports nothing heavy: `perfpath --version` must be instant.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from perfpath import __version__
+from perfpath.errors import EXIT_DEFECT, EXIT_USAGE, PerfpathError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+VERBS = {
+    "run": "trace a command (what `perfpath COMMAND` does; needed where COMMAND is called like a verb)",
+    "demo": "build a small lab of namespaces, ping through it, show the way the packets went",
+    "report": "the journeys in a saved recording: perf.data, perf script or perf trace text, ftrace, trace-cmd",
+    "topology": "network namespaces, their interfaces, and where each link leads",
+}
+"""Verb -> what it does; each is a module of `perfpath.commands`."""
+
+USAGE = """perfpath [OPTIONS] COMMAND [ARGS...]    trace a command
+       perfpath -a [OPTIONS] [COMMAND ...]     trace the whole system, until COMMAND ends or Ctrl-C
+       perfpath VERB [OPTIONS] ...             {verbs}"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run perfpath; returns its exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments in (["--version"], ["-V"]):
+        sys.stdout.write(f"perfpath {__version__}\n")
+        return 0
+    try:
+        return _run(arguments)
+    except PerfpathError as error:
+        if "--traceback" in arguments:
+            raise
+        sys.stderr.write(f"perfpath: {error}\n")
+        return error.status
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        _detach_stdout()
+        return 141
+    except Exception as error:
+        if "--traceback" in arguments:
+            raise
+        sys.stderr.write(
+            f"perfpath: this is a defect of perfpath, please report it: {type(error).__name__}: {error}\n"
+            "          (the same command with --traceback shows where)\n"
+        )
+        return EXIT_DEFECT
+
+
+def _run(arguments: list[str]) -> int:
+    verb = arguments[0] if arguments and arguments[0] in VERBS else None
+    module = importlib.import_module(f"perfpath.commands.{verb or 'run'}")
+    parser = argparse.ArgumentParser(
+        prog=f"perfpath {verb}" if verb else "perfpath",
+        usage=None if verb else USAGE.format(verbs=" | ".join(VERBS)),
+        description=module.HELP,
+        epilog=None if verb else _verbs(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--traceback", action="store_true", help="on an error, show where in perfpath it was raised")
+    if verb is None:
+        parser.add_argument("-V", "--version", action="version", version=f"perfpath {__version__}")
+    module.configure(parser)
+    options = parser.parse_args(arguments[1:] if verb else arguments)
+    if verb is None and not arguments:
+        parser.print_help(sys.stderr)
+        return EXIT_USAGE
+    status = module.execute(options)
+    assert isinstance(status, int)  # noqa: S101 - what every command module promises
+    return status
+
+
+def _verbs() -> str:
+    width = max(map(len, VERBS))
+    return "verbs:\n" + "\n".join(f"  {verb:{width}}  {text}" for verb, text in VERBS.items())
+
+
+def _detach_stdout() -> None:
+    """Whoever read our output is gone: keep the interpreter from complaining when it flushes at exit."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

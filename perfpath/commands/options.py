@@ -1,0 +1,118 @@
+"""Options that several verbs share, and what they are turned into."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from perfpath.errors import EXIT_INCOMPLETE, EXIT_OK, UsageError
+from perfpath.times import moment, nanoseconds
+
+if TYPE_CHECKING:
+    from perfpath.diagnostics import Diagnostics
+    from perfpath.journeys.select import Selection
+    from perfpath.journeys.tracker import Options
+    from perfpath.readers.recording import Info
+
+FORMATS = ("tree", "table", "plain", "jsonl", "json", "csv", "summary")
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """How results are shown, and where."""
+    group = parser.add_argument_group("output")
+    group.add_argument("--format", choices=FORMATS, default="tree", help="tree is for people, jsonl for programs")
+    group.add_argument("-o", "--output", metavar="FILE", help="write the journeys here; - is standard output")
+    group.add_argument(
+        "--limit", type=_count, default=100, metavar="N", help="tree and table: show so many journeys (0: all)"
+    )
+    group.add_argument(
+        "--wall", action="store_true", help="wall-clock times (ISO 8601), where the recording knows them"
+    )
+    group.add_argument("--strict", action="store_true", help="exit 3 if anything was lost or not understood")
+
+
+def add_tracking(parser: argparse.ArgumentParser) -> None:
+    """How events become journeys."""
+    group = parser.add_argument_group("tracking")
+    group.add_argument(
+        "--gap",
+        type=_span,
+        default=1_000_000_000,
+        metavar="SPAN",
+        help="two sightings of one skb address further apart are two packets (default 1s)",
+    )
+
+
+def add_filters(parser: argparse.ArgumentParser) -> None:
+    """Filters that select whole journeys."""
+    group = parser.add_argument_group("filters (each selects whole journeys; repeat one for either-or)")
+    names = {
+        "--dev": "a hop on this interface",
+        "--netns": "a hop in this namespace (name or inode number)",
+        "--event": "a hop shown by this tracepoint",
+        "--comm": "a hop while this command was running",
+    }
+    for option, text in names.items():
+        group.add_argument(option, action="append", default=[], metavar="NAME", help=text)
+    group.add_argument("--skb", action="append", default=[], type=_address, metavar="ADDRESS", help="this skb address")
+    group.add_argument("--pid", action="append", default=[], type=_count, help="a hop while this process was running")
+    group.add_argument("--min-len", type=_count, metavar="BYTES", help="some hop at least so long")
+    group.add_argument("--max-len", type=_count, metavar="BYTES", help="some hop at most so long")
+    group.add_argument("--min-hops", type=_count, default=0, metavar="N", help="at least so many hops")
+    group.add_argument(
+        "--min-latency", type=_span, default=0, metavar="SPAN", help="first to last hop takes at least so long"
+    )
+    group.add_argument("--since", metavar="TIME", help="on its way at or after: perf seconds, +1.5s, -200ms, a date")
+    group.add_argument("--until", metavar="TIME", help="on its way at or before")
+
+
+def tracking(options: argparse.Namespace) -> Options:
+    """What `add_tracking` asked for."""
+    from perfpath.journeys.tracker import Options
+
+    return Options(gap_ns=options.gap)
+
+
+def selection(options: argparse.Namespace, info: Info) -> Selection:
+    """What `add_filters` asked for, its times on the recording's clock. Raises UsageError for times it can't place."""
+    from perfpath.journeys.select import Selection
+
+    return Selection(
+        dev=frozenset(options.dev),
+        netns=frozenset(options.netns),
+        skb=frozenset(options.skb),
+        event=frozenset(text.removeprefix("net:") for text in options.event),
+        pid=frozenset(options.pid),
+        comm=frozenset(options.comm),
+        min_len=options.min_len,
+        max_len=options.max_len,
+        min_hops=options.min_hops,
+        min_latency_ns=options.min_latency,
+        since_ns=moment(options.since, info) if options.since else None,
+        until_ns=moment(options.until, info) if options.until else None,
+    )
+
+
+def judged(diagnostics: Diagnostics, *, strict: bool, otherwise: int = EXIT_OK) -> int:
+    """The exit status: EXIT_INCOMPLETE where --strict finds something missing."""
+    return EXIT_INCOMPLETE if strict and not diagnostics.sound else otherwise
+
+
+def _span(text: str) -> int:
+    try:
+        return nanoseconds(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 on")
+    return int(text)
+
+
+def _address(text: str) -> int:
+    try:
+        return int(text, 16)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an address such as 0xffff96d481988700") from error
