@@ -1,0 +1,218 @@
+"""Text as it comes -> EVENTS."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+from perfpath import schema
+from perfpath.diagnostics import Diagnostics
+from perfpath.errors import InputError
+from perfpath.readers.recording import Info
+from perfpath.readers.text.bulk import Bulk
+from perfpath.readers.text.chunk import Chunk
+from perfpath.readers.text.header import read_comment
+from perfpath.readers.text.lines import parse_line
+from perfpath.readers.text.losses import LossLog
+from perfpath.readers.text.order import Order
+from perfpath.readers.text.record import FTRACE, PERF_TRACE, TRACE_CMD, Chatter, Event, Lost
+from perfpath.readers.text.rows import FORMATS, Rows, empty_names
+from perfpath.tables import Table
+
+if TYPE_CHECKING:
+    import numpy as np
+
+CHUNK = 1 << 22
+"""Bytes that are parsed at once: their columns fit the CPU's caches."""
+LONGEST_LINE = 1 << 20
+HOLD_NS = 20_000_000
+KNOWN_FORMATS = "perf script, perf trace, ftrace (trace, trace_pipe) and trace-cmd report"
+
+_TIMELESS = re.compile(rb".*\b(?:net|skb):\w+: .*\bskbaddr=", re.DOTALL)
+_EXAMPLE = 160
+
+
+class TextDecoder:
+    """A `Decoder` of the text of perf trace, perf script, ftrace and trace-cmd, told apart line by line.
+
+    hold_ns: how far out of order events may come (perf trace prints one CPU's buffer after the other).
+    """
+
+    def __init__(self, path: str = "-", *, hold_ns: int = HOLD_NS) -> None:
+        self.info = Info("text", path)
+        self.diagnostics = Diagnostics()
+        self.names = empty_names()
+        self._pending: list[bytes] = []
+        self._size = 0
+        self._skipping = False
+        self._line = 0  # of the first pending byte, from 0
+        self._understood = False
+        self._foreign: str | None = None
+        self._summary = False
+        self._formats: set[str] = set()
+        self._bulk = Bulk(self.names)
+        self._losses = LossLog(self.diagnostics)
+        self._order = Order(
+            Table.filled(schema.EVENTS, 0, self.names, **Rows(0, self.names).columns), self.diagnostics, hold_ns
+        )
+
+    def feed(self, data: bytes | memoryview) -> None:
+        """Take some more bytes; lines may be cut anywhere."""
+        self._pending.append(bytes(data))
+        self._size += len(data)
+        if self._size >= CHUNK:
+            self._digest()
+
+    def take(self, *, idle: bool = False) -> Table:
+        """EVENTS older than `hold_ns` before the newest; with idle=True all of them."""
+        self._digest()
+        return self._order.release(everything=idle)
+
+    def close(self) -> Table:
+        """All the rest. Raises InputError where there was text and not one line of it was understood."""
+        self._digest()
+        rest, self._pending, self._size = b"".join(self._pending), [], 0
+        if rest and not self._skipping:
+            self._last_line(rest)
+        self._losses.close()
+        if self._foreign is not None and not self._understood:
+            raise InputError(
+                f"{self.info.path}: no line of this text is from a recording. perfpath reads what these print: "
+                f"{KNOWN_FORMATS}; and perf.data files. The first is {self._foreign}"
+            )
+        return self._order.release(everything=True)
+
+    def _digest(self) -> None:
+        """Parse all whole lines."""
+        if not self._pending:
+            return
+        data = self._pending[0] if len(self._pending) == 1 else b"".join(self._pending)
+        end = data.rfind(b"\n") + 1
+        self._pending, self._size = [data[end:]], len(data) - end
+        if end and self._skipping:
+            begin = data.find(b"\n") + 1
+            data, end, self._skipping = data[begin:], end - begin, False
+            self._line += 1
+        if end:
+            self._parse(data[:end] if end < len(data) else data)
+        if self._size > LONGEST_LINE:
+            if not self._skipping:
+                self._unknown(self._line, self._pending[0])
+            self._pending, self._size, self._skipping = [], 0, True
+
+    def _parse(self, data: bytes) -> None:
+        """Lines -> rows -> the order of time."""
+        chunk = Chunk(data)
+        rows = Rows(len(chunk), self.names)
+        losses: list[tuple[int, Lost]] = []
+        for row in self._bulk.fill(chunk, rows).tolist():
+            said = parse_line(chunk.line(row))
+            if isinstance(said, Event):
+                rows.put(row, said)
+                if said.fields.nameless:
+                    self._nameless(chunk.line(row))
+            elif isinstance(said, Lost):
+                losses.append((row, said))
+                self._understood = True
+            else:
+                self._no_event(said, self._line + row, chunk.line(row))
+        self._line += len(chunk)
+        self._losses.see(rows, losses)
+        self._count(rows.format)
+        table = rows.table()
+        self._span(table)
+        self._order.add(table)
+
+    def _last_line(self, rest: bytes) -> None:
+        """A last line without its end: it may have been cut."""
+        said = parse_line(rest.rstrip(b"\r"))
+        if said is None and self._understood:
+            self.diagnostics.note(
+                "cut-line", "the last line is cut off", severity="error", example=_shown(self._line, rest)
+            )
+            return
+        if isinstance(said, Event) and said.head.format != PERF_TRACE:  # perf trace's end with a parenthesis
+            self.diagnostics.note(
+                "no-line-end",
+                "the last line has no end: its last number may be cut short",
+                example=_shown(self._line, rest),
+            )
+        self._parse(rest + b"\n")
+
+    def _no_event(self, said: Chatter | None, number: int, line: bytes) -> None:
+        if said is None:
+            self._summary = self._summary or line.startswith(b" Summary of events:")
+            if not self._summary:  # the tables of perf trace -s, up to the end
+                self._unknown(number, line)
+            return
+        if said.format:
+            self._understood = True
+            if said.format in (FTRACE, TRACE_CMD):
+                self._formats.add(f"# {said.format}")
+                self._name_format()
+        elif self._foreign is None and line.strip():
+            self._foreign = _shown(number, line)
+        if line.startswith(b"# "):
+            read_comment(line, self.info)
+
+    def _unknown(self, number: int, line: bytes) -> None:
+        if self._foreign is None:
+            self._foreign = _shown(number, line)
+        if _TIMELESS.match(line):
+            self._understood = True
+            self.diagnostics.note(
+                "no-time",
+                "events without a time",
+                severity="error",
+                example=_shown(number, line),
+                advice="print them with their time: perf script -F comm,tid,cpu,time,event,trace",
+            )
+            return
+        self.diagnostics.note(
+            "unknown-line",
+            "lines that are not understood",
+            severity="error",
+            example=_shown(number, line),
+            advice=f"perfpath reads text of {KNOWN_FORMATS}",
+        )
+
+    def _nameless(self, line: bytes) -> None:
+        self.diagnostics.note(
+            "nameless-perf-trace",
+            "events without their device: this perf trace prints a number in place of the name",
+            severity="error",
+            example=_shown(None, line),
+            advice="record again with perf trace --libtraceevent_print, or with perf record -e 'net:*'",
+        )
+
+    def _count(self, formats: np.ndarray) -> None:
+        for code, name in enumerate(FORMATS):
+            if name not in self._formats and (formats == code).any():
+                self._formats.add(name)
+                self._understood = True
+                self._name_format()
+
+    def _name_format(self) -> None:
+        """One format, or "mixed text". What stands around them tells the lines of trace-cmd and ftrace apart."""
+        formats = {name for name in self._formats if not name.startswith("#")}
+        if formats & {FTRACE, TRACE_CMD}:
+            headers = {name for name in (FTRACE, TRACE_CMD) if f"# {name}" in self._formats}
+            formats = (formats - {FTRACE, TRACE_CMD}) | headers if headers else formats
+        elif not formats:
+            formats = {name.removeprefix("# ") for name in self._formats}
+        self.info.format = formats.pop() if len(formats) == 1 else "mixed text"
+
+    def _span(self, table: Table) -> None:
+        if not len(table):
+            return
+        info, times = self.info, table["time_ns"]
+        first, last = int(times.min()), int(times.max())
+        info.first_ns = first if info.first_ns is None else min(first, info.first_ns)
+        info.last_ns = last if info.last_ns is None else max(last, info.last_ns)
+        info.events = tuple(self.names["event"].texts)
+
+
+def _shown(number: int | None, line: bytes) -> str:
+    text = os.fsdecode(line[:_EXAMPLE])
+    return text if number is None else f"line {number + 1}: {text}"
