@@ -1,0 +1,150 @@
+"""The traced command: found, held at a gate until perf watches it, released, waited for."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+from pathlib import Path
+from typing import NoReturn
+
+from perfpath.capture.fork import exit_status, fork
+from perfpath.errors import CommandNotExecutableError, CommandNotFoundError
+from perfpath.escape import visible
+
+_ERRNO_LENGTH = 4
+
+
+def locate(command: str) -> str:
+    """The path that execvp(3) would run.
+
+    Raises CommandNotFoundError, or CommandNotExecutableError where only something that may not be run is there.
+    """
+    by_path = os.sep in command
+    folders = [""] if by_path else os.get_exec_path() * bool(command)
+    paths = [os.path.join(folder, command) for folder in folders]  # noqa: PTH118 - an empty folder is the current one
+    for path in paths:
+        if is_program(path):
+            return path
+    if by_path and Path(command).is_dir():
+        raise CommandNotExecutableError(f"{visible(command)}: is a directory, not a command")
+    for path in paths:
+        if Path(path).is_file():
+            raise CommandNotExecutableError(
+                f"{visible(path)}: may not be executed: allow it with chmod +x, or run it by its interpreter"
+            )
+    where = "no such file" if by_path else "no such command on PATH"
+    raise CommandNotFoundError(f"{visible(command)}: {where}")
+
+
+def is_program(path: str) -> bool:
+    """True for a file that may be executed."""
+    return Path(path).is_file() and os.access(path, os.X_OK)
+
+
+def exec_error(command: str, number: int) -> CommandNotFoundError | CommandNotExecutableError:
+    """The error for an execve(2) that failed with this errno."""
+    shown = visible(command)
+    if number == errno.ENOENT:
+        return CommandNotFoundError(f"{shown}: it, or the interpreter its first line names, doesn't exist")
+    if number == errno.ENOEXEC:
+        return CommandNotExecutableError(
+            f"{shown}: not a program for this machine, and no script either: its first line must begin with #!"
+        )
+    return CommandNotExecutableError(f"{shown}: can't be executed: {os.strerror(number)}")
+
+
+class Process:
+    """A child of ours, by its pid: whether it lives, how it ended."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.status: int | None = None
+        try:
+            self.pidfd = os.pidfd_open(pid)
+        except OSError:  # Linux < 5.3: the caller polls
+            self.pidfd = -1
+
+    def poll(self) -> int | None:
+        """The exit status as a shell has it, or None while it lives."""
+        if self.status is None:
+            try:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:  # somebody else's waitpid took it: how it ended is not to be known
+                pid, status = self.pid, 0
+            if pid:
+                self.status = exit_status(status)
+        return self.status
+
+    def wait(self) -> int:
+        """Block until it has ended."""
+        while self.poll() is None:
+            try:
+                _, status = os.waitpid(self.pid, 0)
+            except ChildProcessError:
+                continue
+            self.status = exit_status(status)
+        return self.status or 0
+
+    def send(self, number: int) -> None:
+        """Send it a signal, unless it has ended (its pid may be another's then)."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def close(self) -> None:
+        """Give the descriptor back; the process is not touched."""
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1
+
+
+class GatedCommand(Process):
+    """The command as a child of ours that waits before its execve until `release`."""
+
+    def __init__(self, command: tuple[str, ...]) -> None:
+        """Raises CommandNotFoundError or CommandNotExecutableError; nothing was started then."""
+        self.command = command
+        self.released = False
+        path = locate(command[0])
+        gate_read, self._gate = os.pipe()
+        self._failure, failure_write = os.pipe()
+
+        def body() -> NoReturn:
+            os.close(self._gate)
+            if not os.read(gate_read, 1):  # perfpath has gone, or never got perf to run
+                os._exit(127)
+            try:
+                os.execv(path, list(command))  # noqa: S606 - running it is the point
+            except OSError as error:
+                os.write(failure_write, (error.errno or 0).to_bytes(_ERRNO_LENGTH, "little"))
+            os._exit(127)
+
+        try:
+            super().__init__(fork(body))
+        finally:
+            os.close(gate_read)
+            os.close(failure_write)
+
+    def release(self) -> None:
+        """Let it run. Raises CommandNotFoundError or CommandNotExecutableError where its execve fails."""
+        self.released = True
+        try:
+            os.write(self._gate, b"!")
+        except BrokenPipeError:  # killed while it waited: poll() tells how
+            return
+        answer = os.read(self._failure, _ERRNO_LENGTH)  # closed by a successful execve
+        if answer:
+            self.wait()
+            raise exec_error(self.command[0], int.from_bytes(answer, "little"))
+
+    def close(self) -> None:
+        """End it: at the gate by closing that, after it with SIGTERM (nobody would wait for it any more)."""
+        for fd in (self._gate, self._failure):
+            if fd >= 0:
+                os.close(fd)
+        waiting = self._gate >= 0 and not self.released
+        self._gate = self._failure = -1
+        if waiting:
+            self.wait()
+        self.send(signal.SIGTERM)
+        super().close()
