@@ -1,0 +1,47 @@
+"""Rows that look alike: what is formatted once for each distinct combination, not for each row."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from perfpath.tables import Array, Table
+
+_ROOM = 2**62
+
+
+def distinct(*columns: Array) -> tuple[list[int], list[int]]:
+    """Distinct combinations over integer columns of one length (no uint64).
+
+    Returns the row where each first stands, and for each row the number of its combination.
+    """
+    if not len(columns[0]):
+        return [], []
+    packed, size = np.zeros(len(columns[0]), dtype=np.int64), 1
+    for column in columns:
+        low = int(column.min())
+        span = int(column.max()) - low + 1
+        if span == 1:
+            continue
+        if size * span >= _ROOM:
+            _, packed = np.unique(packed, return_inverse=True)
+            size = int(packed.max()) + 1
+        packed = packed * span + (column.astype(np.int64) - low)
+        size *= span
+    _, first, codes = np.unique(packed, return_index=True, return_inverse=True)
+    return first.tolist(), codes.tolist()
+
+
+def bounds(hops: Table, journeys: Table) -> Array:
+    """Where the hops of each journey begin, and the end: hops of journey row i are rows [i] to [i+1] of HOPS."""
+    starts = np.searchsorted(hops["journey"], journeys["journey"])
+    return np.append(starts, len(hops))
+
+
+def of_journeys(hops: Table, journeys: Table, column: str) -> Array:
+    """A column of JOURNEYS for each row of HOPS (all hops' journeys must be there, sorted)."""
+    rows = np.searchsorted(journeys["journey"], hops["journey"])
+    values: Array = journeys[column][rows]
+    return values

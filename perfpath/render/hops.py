@@ -1,0 +1,98 @@
+"""Hops and packets as values, ready to be shown: for the few that people look at, not for millions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from perfpath.escape import visible
+from perfpath.render.places import UNKNOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from perfpath.render.places import Namer
+    from perfpath.tables import Table
+
+
+class Hop(NamedTuple):
+    """One hop; texts are escaped.
+
+    place: the namespace, `?` where unknown; doubt: which it could be; task: `ping/2563 cpu 0`, as far as known.
+    """
+
+    journey: int
+    number: int
+    time_ns: int
+    delta_ns: int
+    direction: str
+    dev: str
+    length: int
+    place: str
+    evidence: str
+    doubt: str
+    task: str
+
+
+class Packet(NamedTuple):
+    """One journey; texts are escaped. peer: -1 for none; cut: the rule that cut it off, "" for none."""
+
+    journey: int
+    skbaddr: int
+    start_ns: int
+    end_ns: int
+    hops: int
+    peer: int
+    complete: bool
+    role: str
+    cut: str
+
+    @property
+    def pairing(self) -> str:
+        """Its role in words: `request, answered by packet 1`; "" where it has none."""
+        if self.peer < 0:
+            return self.role
+        return (
+            f"{self.role} to packet {self.peer}"
+            if self.role == "reply"
+            else f"{self.role}, answered by packet {self.peer}"
+        )
+
+
+def packets_of(table: Table) -> Iterator[Packet]:
+    """The rows of a JOURNEYS table."""
+    columns = ("journey", "skbaddr", "start_ns", "end_ns", "hops", "peer", "complete")
+    numbers = zip(*(table[column].tolist() for column in columns), strict=True)
+    for (journey, skbaddr, start, end, hops, peer, complete), role, cut in zip(
+        numbers, table.texts("role"), table.texts("cut"), strict=True
+    ):
+        yield Packet(journey, skbaddr, start, end, hops, peer, complete, visible(role or ""), visible(cut or ""))
+
+
+def hops_of(table: Table, namer: Namer) -> Iterator[Hop]:
+    """The rows of a HOPS table."""
+    columns = ("journey", "hop", "time_ns", "delta_ns", "len", "netns", "cpu", "pid")
+    names = ("direction", "dev", "netns_name", "evidence", "candidates", "comm")
+    numbers = zip(*(table[column].tolist() for column in columns), strict=True)
+    texts = zip(*(table.texts(column) for column in names), strict=True)
+    for (journey, number, time, delta, length, netns, cpu, pid), (direction, dev, name, evidence, *more) in zip(
+        numbers, texts, strict=True
+    ):
+        candidates, comm = more
+        yield Hop(
+            journey=journey,
+            number=number,
+            time_ns=time,
+            delta_ns=delta,
+            direction=direction or "",
+            dev=visible(dev or UNKNOWN),
+            length=length,
+            place=namer.label(netns, name),
+            evidence=visible(evidence or ""),
+            doubt=namer.doubt(candidates),
+            task=_task(comm, pid, cpu),
+        )
+
+
+def _task(comm: str | None, pid: int, cpu: int) -> str:
+    process = "/".join(filter(None, (visible(comm or ""), str(pid) if pid >= 0 else "")))
+    return " ".join(filter(None, (process, f"cpu {cpu}" if cpu >= 0 else "")))

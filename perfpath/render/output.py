@@ -1,0 +1,152 @@
+"""The entry to this room: a format's name and a stream in, an `Output` out."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+from perfpath.errors import UsageError
+from perfpath.render.console import Sink, console
+from perfpath.render.places import Namer
+from perfpath.render.progress import whole
+from perfpath.render.summary import Tally, lines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
+    from perfpath.diagnostics import Diagnostics
+    from perfpath.journeys.tracker import Result, Update
+    from perfpath.netns.inventory import Inventory
+    from perfpath.readers.recording import Info
+    from perfpath.render.summary import Line
+
+    Footer = Callable[[list[Line]], None]
+
+FOR_PEOPLE = ("tree", "table")
+LIMIT = 100
+
+
+class Writer(Protocol):
+    """A format."""
+
+    def show(self, update: Update) -> None:
+        """Write what is new in an update. Each journey comes once as closed."""
+
+    def end(self, tally: Tally, diagnostics: Diagnostics) -> None:
+        """Write what the format has after the last journey, before the summary."""
+
+
+class Output:
+    """Journeys on their way to the user. Raises OutputError or BrokenPipeError where they can't get there."""
+
+    def __init__(self, writer: Writer, footer: Footer) -> None:
+        self._writer = writer
+        self._footer = footer
+        self._tally = Tally()
+
+    def update(self, update: Update) -> None:
+        """Show what a batch of events brought, at once."""
+        self._writer.show(update)
+        self._tally.add(update.closed)
+
+    def result(self, result: Result) -> None:
+        """Show journeys that can't grow any more: all of a recording, or those that the stream's end closed."""
+        self.update(whole(result))
+
+    def finish(self, diagnostics: Diagnostics, seen: int | None = None) -> None:
+        """Show the summary and the diagnostics.
+
+        seen: how many packets there were before a filter, None where there was none.
+        """
+        self._writer.end(self._tally, diagnostics)
+        self._footer(lines(self._tally, diagnostics, seen))
+
+
+def open_output(
+    format: str,  # noqa: A002 - what everybody calls it
+    stream: TextIO,
+    *,
+    info: Info,
+    inventory: Inventory | None = None,
+    notes: TextIO | None = None,
+    limit: int = LIMIT,
+    wall: bool = False,
+    width: int | None = None,
+) -> Output:
+    """An output in one of the formats tree, table, plain, jsonl, json, csv, summary.
+
+    inventory: names for namespaces that hops might be in; notes: where the summary goes, None for the stream (tree,
+    table, summary) or standard error (formats for programs); limit: how many journeys tree (at once) and table
+    show, 0 for all; wall: wall-clock times where the recording knows them; width: None for the terminal's.
+    Raises UsageError for another format.
+    """
+    sink, namer = Sink(stream), Namer(inventory)
+    if format in FOR_PEOPLE:
+        return _for_people(format, sink, notes, info=info, namer=namer, limit=limit, wall=wall, width=width)
+    if format == "summary":
+        from perfpath.render.summary import SummaryWriter
+
+        return Output(SummaryWriter(sink, namer), _lines_to(Sink(notes) if notes else sink))
+    return Output(_for_programs(format, sink, info, namer), _lines_to(Sink(notes or sys.stderr)))
+
+
+def _for_people(
+    format: str,  # noqa: A002
+    sink: Sink,
+    notes: TextIO | None,
+    *,
+    info: Info,
+    namer: Namer,
+    limit: int,
+    wall: bool,
+    width: int | None,
+) -> Output:
+    from perfpath.render.clock import Clock
+    from perfpath.render.table import TableWriter
+    from perfpath.render.tree import TreeWriter
+
+    screen, clock = console(sink, width), Clock(info, wall=wall)
+    kind = TreeWriter if format == "tree" else TableWriter
+    return Output(kind(screen, namer, clock, limit=limit), _print_to(console(Sink(notes), width) if notes else screen))
+
+
+def _for_programs(format: str, sink: Sink, info: Info, namer: Namer) -> Writer:  # noqa: A002
+    if format == "plain":
+        from perfpath.render.plain import PlainWriter
+
+        return PlainWriter(sink)
+    if format == "jsonl":
+        from perfpath.render.jsonl import JsonLinesWriter
+
+        return JsonLinesWriter(sink, namer)
+    if format == "json":
+        from perfpath.render.document import DocumentWriter
+
+        return DocumentWriter(sink, namer, info)
+    if format == "csv":
+        from perfpath.render.sheet import SheetWriter
+
+        return SheetWriter(sink)
+    raise UsageError(f"{format!r} is not an output format: tree, table, plain, jsonl, json, csv or summary")
+
+
+def _lines_to(sink: Sink) -> Footer:
+    def write(found: list[Line]) -> None:
+        sink.write("".join(f"{line.text}\n" for line in found))
+        sink.flush()
+
+    return write
+
+
+def _print_to(screen: Console) -> Footer:
+    def write(found: list[Line]) -> None:
+        from rich.text import Text
+
+        from perfpath.render.colours import WEIGHTS
+
+        for line in found:
+            screen.print(Text(line.text, WEIGHTS[line.weight]))
+
+    return write

@@ -1,0 +1,135 @@
+"""The end of every output: how many packets took how many paths, what was lost, and what is doubtful."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from perfpath.escape import visible
+from perfpath.render.cells import rjust
+from perfpath.render.durations import duration
+from perfpath.render.paths import PathBook
+from perfpath.render.places import UNKNOWN
+
+if TYPE_CHECKING:
+    from perfpath.diagnostics import Diagnostics, Loss, Note
+    from perfpath.journeys.tracker import Result, Update
+    from perfpath.render.console import Sink
+    from perfpath.render.paths import Path
+    from perfpath.render.places import Namer
+
+DEVICES_NAMED = 3
+
+
+class Line(NamedTuple):
+    """A line and its weight: "error", "warning", "info", or "" for plain facts."""
+
+    weight: str
+    text: str
+
+
+class Tally:
+    """What the summary counts, over all journeys that have ended."""
+
+    def __init__(self) -> None:
+        self.paths = PathBook()
+        self.packets = 0
+        self.hops = 0
+        self.incomplete = 0
+        self.unlocated: Counter[str] = Counter()
+
+    def add(self, result: Result) -> None:
+        """Count journeys; each must come once."""
+        self.paths.add(result)
+        self.packets += len(result.journeys)
+        self.hops += len(result.hops)
+        self.incomplete += int(np.count_nonzero(~result.journeys["complete"]))
+        nowhere = result.hops["dev"][(result.hops["netns"] == 0) & (result.hops["netns_name"] < 0)]
+        for code, count in zip(*np.unique(nowhere, return_counts=True), strict=True):
+            self.unlocated[visible(result.hops.names["dev"][code] or UNKNOWN)] += int(count)
+
+
+class SummaryWriter:
+    """Shows nothing until the end, then a table of the distinct paths."""
+
+    def __init__(self, stream: Sink, namer: Namer) -> None:
+        self._stream = stream
+        self._namer = namer
+
+    def show(self, update: Update) -> None:
+        """Nothing: the tally has it."""
+
+    def end(self, tally: Tally, diagnostics: Diagnostics) -> None:  # noqa: ARG002
+        """Write the table."""
+        texts = table(tally.paths.common(), self._namer)
+        self._stream.write("".join(f"{text}\n" for text in texts))
+        self._stream.flush()
+
+
+def table(paths: list[Path], namer: Namer) -> list[str]:
+    """The distinct paths, with counts and durations from first to last hop; the most travelled first."""
+    if not paths:
+        return []
+    rows: list[tuple[str, ...]] = [("packets", "role", "min", "median", "max", "path")]
+    for path in paths:
+        spans = np.concatenate(path.durations)
+        times = (int(spans.min()), round(float(np.median(spans))), int(spans.max()))
+        role = "/".join(visible(role) or "-" for role in sorted(path.roles, reverse=True))
+        rows.append((f"{path.packets:,}", role, *map(duration, times), path.line(namer)))
+    widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1]]
+    texts = ["  ".join([*map(rjust, row[:-1], widths), row[-1]]) for row in rows]
+    return [*texts, ""]
+
+
+def lines(tally: Tally, diagnostics: Diagnostics, seen: int | None = None) -> list[Line]:
+    """One line of totals, then the losses and notes; seen: how many packets there were before a filter."""
+    packets = f"{tally.packets:,} of {seen:,} packets" if seen is not None else _count(tally.packets, "packet")
+    parts = [packets, _count(tally.hops, "hop"), _count(len(tally.paths), "distinct path"), _lost(diagnostics)]
+    weight = "warning" if diagnostics.losses or tally.incomplete else ""
+    if tally.unlocated:
+        parts.append(f"not located: {_count(tally.unlocated.total(), 'hop')} ({_devices(tally.unlocated)})")
+    elif tally.hops:
+        parts.append("all located")
+    if tally.incomplete:
+        parts.append(f"incomplete: {_count(tally.incomplete, 'packet')}")
+    found = [Line(weight, ", ".join(parts)), *_losses(diagnostics.losses)]
+    for note in diagnostics.notes.values():
+        found += _note(note)
+    return found
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _lost(diagnostics: Diagnostics) -> str:
+    some = any(not loss.count for loss in diagnostics.losses)
+    return f"lost: {'at least ' if some else ''}{diagnostics.lost:,}"
+
+
+def _devices(unlocated: Counter[str]) -> str:
+    named = [dev for dev, _ in unlocated.most_common(DEVICES_NAMED)]
+    rest = len(unlocated) - len(named)
+    return ", ".join(named) + (f" and {_count(rest, 'other device')}" if rest else "")
+
+
+def _losses(losses: list[Loss]) -> list[Line]:
+    if not losses:
+        return []
+    by_cpu: Counter[int] = Counter()
+    for loss in losses:
+        by_cpu[loss.cpu] += loss.count
+    where = ", ".join(f"cpu {cpu if cpu >= 0 else UNKNOWN}: {count:,}" for cpu, count in sorted(by_cpu.items()))
+    return [
+        Line("warning", f"warning: events were lost ({where}): packets may be missing or look shorter than they were")
+    ]
+
+
+def _note(note: Note) -> list[Line]:
+    times = f" ({note.count:,} times)" if note.count > 1 else ""
+    texts = [f"{note.severity}: {visible(note.message)}{times}"]
+    texts += [f"    such as: {visible(example)}" for example in note.examples]
+    texts += [f"    {visible(note.advice)}"] if note.advice else []
+    return [Line(note.severity, text) for text in texts]

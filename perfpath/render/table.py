@@ -1,0 +1,88 @@
+"""A table with a row for each packet: when, what, how long, and its whole path in a cell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.measure import Measurement
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from perfpath.render.colours import DOUBT, Colours
+from perfpath.render.durations import duration
+from perfpath.render.groups import bounds
+from perfpath.render.hops import packets_of
+from perfpath.render.paths import Path, steps_of
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from perfpath.diagnostics import Diagnostics
+    from perfpath.journeys.tracker import Update
+    from perfpath.render.clock import Clock
+    from perfpath.render.hops import Packet
+    from perfpath.render.places import Namer
+    from perfpath.render.summary import Tally
+    from perfpath.tables import Table
+
+
+class TableWriter:
+    """Collects the rows of journeys that ended, and prints them at the end.
+
+    limit: keep the first so many, and say how many more there were; 0 for all.
+    """
+
+    def __init__(self, console: Console, namer: Namer, clock: Clock, *, limit: int = 0) -> None:
+        self._console = console
+        self._namer = namer
+        self._clock = clock
+        self._limit = limit
+        self._colours = Colours()
+        self._rows: list[tuple[Text, ...]] = []
+        self._more = 0
+
+    def show(self, update: Update) -> None:
+        """Take the closed journeys."""
+        result = update.closed
+        room = max(self._limit - len(self._rows), 0) if self._limit else len(result.journeys)
+        edges = bounds(result.hops, result.journeys).tolist()
+        for packet, begin, stop in zip(
+            packets_of(result.journeys.take(slice(0, room))), edges, edges[1:], strict=False
+        ):
+            self._rows.append(self._row(packet, result.hops.take(slice(begin, stop))))
+        self._more += max(len(result.journeys) - room, 0)
+
+    def end(self, tally: Tally, diagnostics: Diagnostics) -> None:  # noqa: ARG002
+        """Print the table."""
+        table = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        for name in ("packet", "time", "hops", "duration"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for name in ("role", "path"):
+            table.add_column(name, overflow="fold")
+        for row in self._rows:
+            table.add_row(*row)
+        if not self._console.is_terminal:  # never cut or fold what a program may read
+            widest = Measurement.get(self._console, self._console.options.update(width=10**6), table).maximum
+            self._console.width = max(self._console.width, widest)
+        self._console.print(table, soft_wrap=False)
+        if self._more:
+            self._console.print(Text(f"... and {self._more:,} more: --limit 0 shows all", DOUBT))
+
+    def _row(self, packet: Packet, hops: Table) -> tuple[Text, ...]:
+        span = duration(packet.end_ns - packet.start_ns)
+        role = Text(packet.pairing)
+        if not packet.complete:
+            role.append(" incomplete", DOUBT)
+        numbers = (str(packet.journey), self._clock.text(packet.start_ns), str(packet.hops), span)
+        return (*map(Text, numbers), role, self._path(Path(steps_of(hops))))
+
+    def _path(self, path: Path) -> Text:
+        text = Text()
+        space = None
+        for place in path.places(self._namer):
+            text.append(" > " if text else "")
+            if place.space != space:
+                text.append(f"[{place.space}] ", self._colours.of(place.space))
+            text.append(place.dev)
+            space = place.space
+        return text

@@ -1,0 +1,145 @@
+"""Journeys for people: a header for each packet and a line for each place it was seen, as it happens.
+
+packet 0  request, answered by packet 1  98 bytes  3 hops in 18.0 us  +0.000000 s  skb 0xffff96d481988700
+           docker0 ->            host         unique-name  ping/2563 cpu 0
+  +4.00 us vethfe3f18d ->        host         unique-name  ping/2563 cpu 0
+  +14.0 us -> eth0               web          link         ping/2563 cpu 0
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.text import Text
+
+from perfpath.journeys.tracker import Result
+from perfpath.render.art import drawings
+from perfpath.render.cells import ljust, width
+from perfpath.render.colours import DIM, DOUBT, Colours
+from perfpath.render.durations import duration
+from perfpath.render.hops import hops_of, packets_of
+from perfpath.render.progress import Progress
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from perfpath.diagnostics import Diagnostics
+    from perfpath.journeys.tracker import Update
+    from perfpath.render.clock import Clock
+    from perfpath.render.hops import Hop, Packet
+    from perfpath.render.places import Namer
+    from perfpath.render.summary import Tally
+
+DEV_CELLS = 19  # an arrow on each side, and the longest name the kernel takes
+PLACE_CELLS = 12
+EVIDENCE_CELLS = 11
+PATHS_DRAWN = 6
+DETAILS = 15  # where the details begin, in a line of their own
+
+
+class TreeStream:
+    """Shows journeys while they grow: each hop once, under a header that is repeated where packets interleave.
+
+    limit: at most so many journeys from one update, and a line that says how many more there were; 0 for all.
+    """
+
+    def __init__(self, console: Console, namer: Namer, clock: Clock, *, limit: int = 0) -> None:
+        self._console = console
+        self._namer = namer
+        self._limit = limit
+        self._clock = clock
+        self._progress = Progress()
+        self._colours = Colours()
+        self._place_cells = PLACE_CELLS
+        self._last = -1
+
+    def show(self, update: Update) -> None:
+        """Print the hops that are new."""
+        news = self._progress.fresh(update)
+        shown = first(news, self._limit)
+        ended = set(update.closed.journeys["journey"].tolist())
+        packets = {packet.journey: packet for packet in packets_of(shown.journeys)}
+        texts: list[Text] = []
+        for hop in hops_of(shown.hops, self._namer):
+            if hop.journey != self._last:
+                texts.append(self._header(packets[hop.journey], hop, ended=hop.journey in ended))
+                self._last = hop.journey
+            texts += self._lines(hop)
+        if len(shown.journeys) < len(news.journeys):
+            texts.append(_more(len(news.journeys) - len(shown.journeys), len(news.hops) - len(shown.hops)))
+            self._last = -1
+        if texts:
+            self._console.print(Text("\n").join(texts))
+
+    def _header(self, packet: Packet, first: Hop, *, ended: bool) -> Text:
+        text = Text.assemble((f"packet {packet.journey}", "bold"))
+        if first.number:
+            text.append(" (continued, ended)" if ended else " (continued)", DIM)
+        if packet.pairing:
+            text.append(f"  {packet.pairing}", "bold")
+        if not first.number and first.length:
+            text.append(f"  {first.length} bytes")
+        if ended:
+            text.append(f"  {packet.hops} hop{'s' * (packet.hops != 1)} in {duration(packet.end_ns - packet.start_ns)}")
+        if not packet.complete:
+            text.append("  incomplete: events were lost on its way", DOUBT)
+        if not first.number:
+            text.append(f"  {self._clock.text(packet.start_ns)}  skb {packet.skbaddr:#x}", DIM)
+        if ended and packet.cut:
+            text.append(f"  cut: {packet.cut}", DIM)
+        return text
+
+    def _lines(self, hop: Hop) -> list[Text]:
+        """The hop in one line, or with its details in a second where a terminal is too narrow."""
+        arrow = "\N{RIGHTWARDS ARROW}" if self._console.encoding.startswith("utf") else ">"
+        device = f"  {hop.dev} {arrow}" if hop.direction == "tx" else f"{arrow} {hop.dev}"
+        self._place_cells = max(self._place_cells, width(hop.place))
+        text = Text(f"{f'+{duration(hop.delta_ns)}' if hop.number else '':>12} ")
+        text.append(ljust(device, DEV_CELLS))
+        details = Text()
+        if hop.doubt:
+            details.append(f"{hop.doubt}  ", "yellow")
+        elif hop.evidence:
+            details.append(ljust(hop.evidence, EVIDENCE_CELLS) + "  ", DIM)
+        details.append(hop.task, DIM)
+        details.rstrip()
+        if self._console.is_terminal and text.cell_len + self._place_cells + 2 + details.cell_len > self._console.width:
+            text.append(hop.place, self._colours.of(hop.place))
+            return [text, Text(" " * DETAILS).append_text(details)] if details else [text]
+        text.append(ljust(hop.place, self._place_cells) + "  ", self._colours.of(hop.place))
+        text.append_text(details)
+        text.rstrip()
+        return [text]
+
+
+class TreeWriter(TreeStream):
+    """The same as an output format: at the end come drawings of the distinct paths."""
+
+    def end(self, tally: Tally, diagnostics: Diagnostics) -> None:  # noqa: ARG002
+        """Draw the paths most travelled."""
+        paths = tally.paths.common()
+        found = drawings(paths, self._namer, self._console.width)
+        for drawing in found[:PATHS_DRAWN]:
+            self._console.print(Text("\n".join(["", *drawing])))
+        if len(found) > PATHS_DRAWN:
+            text = f"... and {len(found) - PATHS_DRAWN:,} more ways: --format summary lists all"
+            self._console.print(Text(text, DOUBT))
+        if found:
+            self._console.print()
+
+
+def first(result: Result, limit: int) -> Result:
+    """The first journeys with their hops; all where limit is 0."""
+    if not limit or len(result.journeys) <= limit:
+        return result
+    journeys = result.journeys.take(slice(0, limit))
+    end = int(np.searchsorted(result.hops["journey"], journeys["journey"][-1], side="right"))
+    return Result(result.hops.take(slice(0, end)), journeys)
+
+
+def _more(packets: int, hops: int) -> Text:
+    text = (
+        f"... and {packets:,} more packet{'s' * (packets != 1)} ({hops:,} hop{'s' * (hops != 1)}): --limit 0 shows all"
+    )
+    return Text(text, DOUBT)
