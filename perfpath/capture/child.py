@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 from pathlib import Path
 from typing import NoReturn
 
@@ -138,13 +137,11 @@ class GatedCommand(Process):
             raise exec_error(self.command[0], int.from_bytes(answer, "little"))
 
     def close(self) -> None:
-        """End it: at the gate by closing that, after it with SIGTERM (nobody would wait for it any more)."""
-        for fd in (self._gate, self._failure):
-            if fd >= 0:
-                os.close(fd)
-        waiting = self._gate >= 0 and not self.released
-        self._gate = self._failure = -1
-        if waiting:
-            self.wait()
-        self.send(signal.SIGTERM)
+        """Give the descriptors back. A command that still waits at its gate ends by that; one that runs goes on."""
+        if self._gate >= 0:
+            os.close(self._gate)
+            os.close(self._failure)
+            self._gate = -1
+            if not self.released:
+                self.wait()
         super().close()

@@ -50,6 +50,13 @@ def default_signals() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
+def fill_stdio() -> None:
+    """Open /dev/null where we were started without a standard descriptor, lest a pipe of ours become it."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(fd, True)
+    os.close(fd)
+
+
 def prctl(option: int, value: int) -> None:
     """Call the kernel's prctl; raises OSError."""
     libc = ctypes.CDLL(None, use_errno=True)

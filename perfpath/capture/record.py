@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from perfpath.capture.plan import Plan
 
 PIPE_BYTES = 1 << 20  # the most that anyone may ask for (fs.pipe-max-size)
-NEEDED = "--control"
+NEEDED = "control"
 _OPTIONAL = (  # in the order tried; an older perf goes without those it doesn't know
     "--quiet",
     "--no-buildid",
@@ -42,13 +42,13 @@ class Recorder:
         self, perf: str, plan: Plan, events: tuple[str, ...], command: GatedCommand | None, without: frozenset[str]
     ) -> None:
         """Start perf. without: names of options (`synth`) that this perf doesn't know."""
-        self.command: Process | None = None
         self.ready = False
         self._gate = command
         read_control, self._control = os.pipe()
         self.report, write_report = os.pipe()
         self.out, write_out = os.pipe()
-        self.err, write_err = os.pipe()
+        err, write_err = os.pipe()
+        self.err: int | None = err
         with contextlib.suppress(OSError):
             fcntl.fcntl(self.out, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         argv = [perf, "record", "-o", "-", f"--control=fd:{read_control},{write_report}"]
@@ -76,11 +76,11 @@ class Recorder:
         self.ready = self.ready or b"ack" in said
         return bool(said)
 
-    def release(self) -> None:
+    def release(self) -> Process | None:
         """Let the command run. Raises CommandNotFoundError, CommandNotExecutableError."""
         if self._gate is not None:
             self._gate.release()
-            self.command = self._gate
+        return self._gate
 
     def beat(self) -> None:
         """Wake perf up, so that it writes what it has. (A perf too old to know `ping` wakes up as well.)"""
@@ -97,7 +97,8 @@ class Recorder:
     def close(self) -> None:
         """Close the descriptors; perf must have ended."""
         for fd in (self._control, self.report, self.out, self.err):
-            os.close(fd)
+            if fd is not None:
+                os.close(fd)
         self.process.close()
 
 

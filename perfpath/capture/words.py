@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-_CHATTER = ("[ perf record:", "Events enabled", "Events disabled", "Run 'perf list'", "Usage: perf", "or: perf")
+import re
+
+_CHATTER = (
+    "[ perf record:",
+    "Events enabled",
+    "Events disabled",
+    "Run 'perf list'",
+    "Usage: perf",
+    "or: perf",
+    "\\___",  # the arm that points at a part of the line above
+)
+_EVENT = re.compile(rb" *\d+\.\d{3} |LOST \d+ events")
 
 
 class Words:
@@ -15,10 +26,24 @@ class Words:
     def feed(self, data: bytes) -> None:
         """Take some more bytes; an empty piece is the end."""
         *whole, self._rest = (self._rest + (data or b"\n")).split(b"\n")
-        self.lines += [
-            text for line in whole if (text := line.decode(errors="surrogateescape").strip()) and _says(text)
-        ]
+        for line in whole:
+            self._keep(line)
 
+    def sift(self, data: bytes) -> bytes:
+        """Take bytes of `perf trace`'s stderr; gives back what are lines of events, whole ones only."""
+        *whole, self._rest = (self._rest + data).split(b"\n")
+        events = [line for line in whole if _EVENT.match(line)]
+        for line in whole:
+            if not _EVENT.match(line):
+                self._keep(line)
+        return b"".join(line + b"\n" for line in events)
 
-def _says(line: str) -> bool:
-    return not line.startswith(_CHATTER)
+    def rest(self) -> bytes:
+        """What a line of was begun; it is given back and no more ours."""
+        rest, self._rest = self._rest, b""
+        return rest
+
+    def _keep(self, line: bytes) -> None:
+        text = line.decode(errors="surrogateescape").strip()
+        if text.strip("-^ ") and not text.startswith(_CHATTER):
+            self.lines.append(text)
