@@ -19,7 +19,10 @@ class Interface:
     lower, lower_netns: the device it sits on (IFLA_LINK; vlan, macvlan, vxlan underlay) and that device's namespace,
         0 for none or unknown.
     peer, peer_netns: the other end of a veth (or netkit) pair, verified from both ends; 0 where unknown.
-    details: what the kind has beyond that, such as {"vlan_id": 5, "vxlan_id": 42, "mode": "bridge"}.
+    details: what the kind has beyond that, such as {"vlan_id": 5, "vxlan_id": 42, "mode": "bridge"}, `port_of` and
+        `port_state` of a port, `carrier` False where up without carrier, and `underlay_netns`: the namespace (inode)
+        in which a tunnel's packets go on, where that is another one.
+    born_ns, gone_ns: as a namespace's.
     """
 
     netns: int
@@ -36,6 +39,8 @@ class Interface:
     peer_netns: int = 0
     addresses: tuple[str, ...] = ()
     details: dict[str, str | int | bool] = field(default_factory=dict)
+    born_ns: int | None = None
+    gone_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +48,13 @@ class Namespace:
     """One network namespace.
 
     inum: inode number in nsfs, what `readlink /proc/self/ns/net` shows; dev: st_dev of that file (0 unknown).
-    name: what people call it; origin: where the name is from: `host`, `ip netns`, `docker`, `podman`, `containerd`,
-        `kubernetes`, `process`, `none`.
-    born_ns, gone_ns: when it was first and last seen to exist (CLOCK_MONOTONIC), None for the whole capture.
+    name: what people call it, not unique; origin: where the name is from: `host`, `ip netns`, `docker`, `podman`,
+        `containerd`, `kubernetes`, `lxc`, `process`, `mount` (a file bound to it), `none`.
+    born_ns, gone_ns: it existed at most from the last look that didn't see it yet to the first that didn't see it any
+        more (CLOCK_MONOTONIC); None where no look missed it. The kernel gives inode numbers out again at once: two
+        namespaces of one inum are told apart by these times and by the cookie.
+    cookie: a number that no other namespace ever gets (SO_NETNS_COOKIE), 0 where unknown.
+    readable: False where its interfaces could not be read: any name may stand there too.
     """
 
     inum: int
@@ -57,18 +66,24 @@ class Namespace:
     born_ns: int | None = None
     gone_ns: int | None = None
     interfaces: tuple[Interface, ...] = ()
+    cookie: int = 0
+    readable: bool = True
 
 
 @dataclass(frozen=True)
 class Inventory:
-    """All namespaces known, and the look-ups that others need."""
+    """All namespaces known, and the look-ups that others need.
+
+    taken_ns, done_ns: when the look at the host began and ended (CLOCK_MONOTONIC); of merged ones, the last look's.
+    """
 
     namespaces: tuple[Namespace, ...] = ()
     taken_ns: int | None = None
+    done_ns: int | None = None
 
     @cached_property
     def by_inum(self) -> dict[int, Namespace]:
-        """Namespace by inode number."""
+        """Namespace by inode number; of several that had it one after the other, the last."""
         return {namespace.inum: namespace for namespace in self.namespaces}
 
     @cached_property
@@ -82,7 +97,7 @@ class Inventory:
 
     @cached_property
     def by_index(self) -> dict[tuple[int, int], Interface]:
-        """Interface by (inode number of the namespace, ifindex)."""
+        """Interface by (inode number of the namespace, ifindex); of several one after the other, the last."""
         return {
             (interface.netns, interface.ifindex): interface
             for namespace in self.namespaces
