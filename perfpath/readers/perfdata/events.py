@@ -1,0 +1,153 @@
+"""Samples to columns of EVENTS: each tracepoint's RAW read by the recording's own format."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from perfpath.readers.perfdata.columns import DECLARED, Columns, joined, missing, no_columns, taken
+from perfpath.readers.perfdata.gather import Offsets, column, numbers, windows
+from perfpath.readers.perfdata.interning import SHORT, Interner
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from perfpath.readers.perfdata.formats import Field
+    from perfpath.readers.perfdata.plan import Plan
+    from perfpath.readers.perfdata.samples import Samples
+    from perfpath.readers.perfdata.state import State
+    from perfpath.tables import Array
+
+_COMMON_SIZE = 8  # common_type to common_pid
+
+
+class EventReader:
+    """Reads RAW data of samples into columns."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._interners = {name: Interner(names) for name, names in state.names.items()}
+
+    def read(self, buffer: npt.NDArray[np.uint8], samples: Samples, expected: Array | None) -> tuple[Columns, Offsets]:
+        """Columns in the order of the samples, and the offsets of records whose RAW can't be what it says.
+
+        expected: the tracepoint each sample's attr is of, where known; RAW must agree. Samples of tracepoints without
+        a format are left out and noted.
+        """
+        whole = samples.raw_size >= _COMMON_SIZE
+        types = numbers(buffer, samples.raw, "u2", self._state.raw_order)
+        if expected is not None:
+            whole &= types == expected
+        bad = [samples.at[~whole]]
+        if not whole.all():
+            samples, types = samples.take(whole), types[whole]
+        pieces = []
+        counts = np.bincount(types) if len(types) else np.empty(0, np.int64)
+        for tracepoint in np.flatnonzero(counts).tolist():
+            rows = np.flatnonzero(types == tracepoint) if counts[tracepoint] < len(types) else np.arange(len(types))
+            plan = self._state.plan(tracepoint)
+            if plan is None:
+                self._unknown(tracepoint, int(counts[tracepoint]))
+                continue
+            rows, columns, refused = self._read_one(buffer, samples, rows, plan)
+            bad.append(refused)
+            pieces.append((rows, columns))
+        return self._merged(buffer, samples, pieces), np.concatenate(bad)
+
+    def _unknown(self, tracepoint: int, count: int) -> None:
+        self._state.diagnostics.note(
+            "unknown-event",
+            "events whose format the recording doesn't have",
+            severity="error",
+            count=count,
+            example=f"tracepoint id {tracepoint}",
+        )
+
+    def _read_one(
+        self, buffer: npt.NDArray[np.uint8], samples: Samples, rows: Array, plan: Plan
+    ) -> tuple[Array, Columns, Offsets]:
+        """All samples of one tracepoint: the rows that are whole, their columns, and the offsets of the others."""
+        refused = [np.empty(0, np.int64)]
+        if len(rows) and int(samples.raw_size[rows].min()) < plan.format.size:
+            fits = samples.raw_size[rows] >= plan.format.size
+            refused.append(samples.at[rows[~fits]])
+            rows = rows[fits]
+        raw = windows(buffer, samples.raw[rows], max(plan.format.size, _COMMON_SIZE))
+        texts = {name: f for name, f in {"dev": plan.dev, **plan.extra}.items() if f is not None and f.kind != "number"}
+        spans = {name: self._span(raw, field) for name, field in texts.items()}
+        inside = np.ones(len(rows), bool)
+        for start, length in spans.values():
+            inside &= start + length <= samples.raw_size[rows]
+        if not inside.all():
+            refused.append(samples.at[rows[~inside]])
+            rows, raw = rows[inside], np.ascontiguousarray(raw[inside])
+            spans = {name: (start[inside], length[inside]) for name, (start, length) in spans.items()}
+        columns = self._numbers(raw, plan)
+        for name, (start, length) in spans.items():
+            columns[name] = self._texts(buffer, samples.raw[rows] + start, length, name, texts[name])
+        return rows, columns, np.concatenate(refused)
+
+    def _span(self, raw: npt.NDArray[np.uint8], field: Field) -> tuple[Offsets, Offsets]:
+        """Where an array's bytes begin in RAW, and how many there are."""
+        if field.kind == "array" or field.size != 4:
+            return np.full(len(raw), field.offset, np.int64), np.full(len(raw), field.size, np.int64)
+        place = column(raw, field.offset, "u4", self._state.raw_order).astype(np.int64)
+        start = (place & 0xFFFF) + (field.end if field.kind == "relative" else 0)
+        return start, place >> 16
+
+    def _numbers(self, raw: npt.NDArray[np.uint8], plan: Plan) -> Columns:
+        order = self._state.raw_order
+        columns = {name: missing(name, len(raw)) for name in ("dev", "skbaddr", "len", "protocol", "flags")}
+        columns["event"] = np.full(len(raw), plan.event, np.int32)
+        fields = dict(plan.numbers)
+        if plan.flags is not None:
+            fields["flags"] = plan.flags
+        for name, field in fields.items():
+            values = column(raw, field.offset, _code(field), order)
+            if name == "protocol" and plan.swap_protocol and order == "<":
+                values = values.astype(np.uint16).byteswap()
+            columns[name] = values.astype(DECLARED[name][0])
+        for name, field in plan.extra.items():
+            if field.kind == "number":
+                wide = np.uint64 if field.size == 8 and not field.signed else np.int64
+                columns[name] = column(raw, field.offset, _code(field), order).astype(wide)
+        return columns
+
+    def _texts(self, buffer: npt.NDArray[np.uint8], at: Offsets, lengths: Offsets, name: str, field: Field) -> Array:
+        """Codes of strings, or bytes objects for arrays of something else."""
+        if name != "dev" and not field.is_text:
+            data = buffer.data
+            found = np.empty(len(at), object)
+            found[:] = [bytes(data[a : a + n]) for a, n in zip(at.tolist(), lengths.tolist(), strict=True)]
+            return found
+        interner = self._interners[name]
+        long = np.flatnonzero(lengths > SHORT)
+        codes = interner.short(windows(buffer, at, SHORT), np.minimum(lengths, SHORT))
+        if len(long):
+            codes[long] = interner.long(buffer, at[long], lengths[long])
+        return codes
+
+    def _merged(self, buffer: npt.NDArray[np.uint8], samples: Samples, pieces: list[tuple[Array, Columns]]) -> Columns:
+        """The columns of all tracepoints together, in the order of the samples."""
+        if not pieces:
+            return no_columns()
+        columns = joined([columns for _, columns in pieces])
+        if len(pieces) > 1:
+            rows = np.concatenate([rows for rows, _ in pieces])
+            columns = taken(columns, np.argsort(rows, kind="stable"))
+            rows.sort()
+        else:
+            rows = pieces[0][0]
+        if len(rows) < len(samples.at):
+            samples = samples.take(rows)
+        columns["at"], columns["time_ns"] = samples.at, samples.time_ns
+        columns["cpu"] = np.clip(samples.cpu, -1, 0x7FFF).astype(np.int16)
+        columns["pid"], columns["tid"] = samples.pid, samples.tid
+        if samples.chain is not None and samples.chain_length is not None:
+            columns["stack"] = self._state.stacks.intern(buffer, samples.chain, samples.chain_length, self._state.order)
+        return columns
+
+
+def _code(field: Field) -> str:
+    return f"{'i' if field.signed else 'u'}{field.size}"

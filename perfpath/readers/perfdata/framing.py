@@ -1,0 +1,143 @@
+"""A stream of bytes to records: what perf itself wrote is handled one by one, what the kernel wrote in runs."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from perfpath.readers.perfdata.gather import buffer_of
+from perfpath.readers.perfdata.records import FIRST_OF_PERF, RECORD_HEADER_SIZE, Record
+from perfpath.readers.perfdata.walk import chain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from perfpath.diagnostics import Diagnostics
+    from perfpath.readers.perfdata.gather import Offsets
+
+    OnRun = Callable[[npt.NDArray[np.uint8], Offsets, int], None]
+    OnRecord = Callable[[int, memoryview, memoryview, int], None]
+
+MAX_TRACING_DATA = 1 << 28
+_OUTSIDE = {Record.TRACING_DATA: "I", Record.AUXTRACE: "Q"}
+"""Records whose payload follows them and isn't counted in their size; the payload's size stands behind the header."""
+
+
+class Framing:
+    """Cuts fed bytes into records and remembers what isn't whole yet.
+
+    on_run(buffer, offsets, base) gets records of the kernel and FINISHED_ROUND; on_record(type, record, payload,
+    offset) each of the others. where: what the offsets count in, for messages.
+    """
+
+    def __init__(
+        self,
+        order: str,
+        diagnostics: Diagnostics,
+        on_run: OnRun,
+        on_record: OnRecord,
+        *,
+        base: int = 0,
+        where: str = "",
+    ) -> None:
+        self._order = order
+        self._head = struct.Struct(order + "IHH")
+        self._diagnostics = diagnostics
+        self._on_run = on_run
+        self._on_record = on_record
+        self._parts: list[bytes | memoryview] = []
+        self._size = 0
+        self._need = RECORD_HEADER_SIZE
+        self._skip = 0
+        self._base = base
+        self._where = where
+        self._broken = False
+
+    def feed(self, data: bytes | memoryview) -> None:
+        """Take some more bytes and hand on all records that are whole now."""
+        if self._broken:
+            return
+        if self._skip:
+            skipped = min(self._skip, len(data))
+            data = data[skipped:]
+            self._skip -= skipped
+            self._base += skipped
+        if not len(data):
+            return
+        self._parts.append(data)
+        self._size += len(data)
+        if self._size < self._need:
+            return
+        whole = data if len(self._parts) == 1 else b"".join(self._parts)
+        used = self._records(memoryview(whole))
+        self._base += used
+        self._parts = [bytes(memoryview(whole)[used:])] if used < len(whole) else []
+        self._size = len(whole) - used
+
+    def close(self) -> None:
+        """The end of the bytes: what is left is a record cut in two."""
+        if (self._size or self._skip) and not self._broken:
+            self._diagnostics.note(
+                "truncated",
+                "the recording ends in the middle of a record",
+                example=f"{self._where}byte {self._base}: {self._size} bytes of a record that isn't whole",
+                advice="everything before the cut was used",
+            )
+
+    def _records(self, data: memoryview) -> int:
+        """Hand on whole records; the number of bytes used."""
+        position = 0
+        self._need = RECORD_HEADER_SIZE
+        while len(data) - position >= RECORD_HEADER_SIZE and not self._broken:
+            kind, _, size = self._head.unpack_from(data, position)
+            if size < RECORD_HEADER_SIZE:
+                self._break(position, kind, size)
+            elif size > len(data) - position:
+                self._need = size
+                break
+            elif kind >= FIRST_OF_PERF and kind != Record.FINISHED_ROUND:
+                used = self._one(data, position, kind, size)
+                if not used:
+                    break
+                position += used
+            else:
+                position = self._run(data, position)
+        return min(position, len(data))
+
+    def _run(self, data: memoryview, position: int) -> int:
+        buffer = buffer_of(data[position:])
+        offsets, end = chain(buffer, 0, len(data) - position, self._order)
+        self._on_run(buffer, offsets, self._base + position)
+        return position + end
+
+    def _one(self, data: memoryview, position: int, kind: int, size: int) -> int:
+        """One record of perf's own: bytes used, 0 where it isn't whole."""
+        record, payload = data[position : position + size], memoryview(b"")
+        code = _OUTSIDE.get(Record(kind)) if kind in _OUTSIDE else None
+        extra = 0
+        if code is not None and size >= RECORD_HEADER_SIZE + struct.calcsize(code):
+            extra = struct.unpack_from(self._order + code, record, RECORD_HEADER_SIZE)[0]
+            if kind == Record.TRACING_DATA:
+                if extra > MAX_TRACING_DATA:
+                    self._break(position, kind, extra)
+                    return 0
+                if position + size + extra > len(data):
+                    self._need = size + extra
+                    return 0
+                payload = data[position + size : position + size + extra]
+        self._on_record(kind, record, payload, self._base + position)
+        used = size + extra
+        self._skip = max(position + used - len(data), 0)
+        return used
+
+    def _break(self, position: int, kind: int, size: int) -> None:
+        self._broken = True
+        self._diagnostics.note(
+            "broken-stream",
+            "a record with a size that can't be: nothing after it can be read",
+            severity="error",
+            example=f"{self._where}byte {self._base + position}: type {kind}, size {size}",
+        )

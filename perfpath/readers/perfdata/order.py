@@ -1,0 +1,85 @@
+"""Events in the order of time, though the recording has them CPU by CPU."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from perfpath.readers.perfdata.columns import Columns, joined, taken
+from perfpath.readers.perfdata.timeline import BEFORE_ALL
+
+if TYPE_CHECKING:
+    from perfpath.diagnostics import Diagnostics
+    from perfpath.readers.perfdata.gather import Offsets
+
+
+class Ordering:
+    """Holds events until nothing older can come.
+
+    perf reads all CPUs' buffers in rounds. What one round found newest was written before the next round began to
+    read, so at the end of the *next* round everything up to that time has been seen (ordered-events.c,
+    OE_FLUSH__ROUND).
+    """
+
+    def __init__(self, diagnostics: Diagnostics) -> None:
+        self._diagnostics = diagnostics
+        self._held: list[Columns] = []
+        self._newest = BEFORE_ALL
+        self._newest_of_round = BEFORE_ALL
+        self.limit = BEFORE_ALL
+        self.given = BEFORE_ALL
+
+    @property
+    def held(self) -> int:
+        """How many events wait."""
+        return sum(len(columns["at"]) for columns in self._held)
+
+    def add(self, columns: Columns, rounds: Offsets) -> None:
+        """Take a run's events, and the places of the FINISHED_ROUND records between them."""
+        times = columns["time_ns"]
+        ends = np.searchsorted(columns["at"], rounds) if len(rounds) else ()
+        begin = 0
+        if len(times):
+            highest = np.maximum.accumulate(times)
+        for end in ends:
+            if end > begin:
+                self._newest = max(self._newest, int(highest[end - 1]))
+                begin = end
+            self.limit, self._newest_of_round = max(self.limit, self._newest_of_round), self._newest
+        if len(times):
+            self._newest = max(self._newest, int(highest[-1]))
+            self._held.append(columns)
+
+    def release(self, until_ns: int | None) -> Columns:
+        """All held events not newer than a time (None: all), sorted; equal times in the order of the file."""
+        columns = joined(self._held)
+        times = columns["time_ns"]
+        ready = np.ones(len(times), bool) if until_ns is None else times <= until_ns
+        self._held = [] if ready.all() else [taken(columns, ~ready)]
+        if not ready.all():
+            columns = taken(columns, ready)
+        columns = _sorted(columns)
+        self._note_late(columns)
+        return columns
+
+    def _note_late(self, columns: Columns) -> None:
+        times = columns["time_ns"]
+        if not len(times):
+            return
+        late = int(np.searchsorted(times, self.given))
+        if late:
+            self._diagnostics.note(
+                "late-event",
+                "events that came after newer ones had been shown",
+                count=late,
+                example=f"{int(times[0])} ns after {self.given} ns",
+            )
+        self.given = max(self.given, int(times[-1]))
+
+
+def _sorted(columns: Columns) -> Columns:
+    times = columns["time_ns"]
+    if len(times) < 2 or bool((times[1:] >= times[:-1]).all()):
+        return columns
+    return taken(columns, np.argsort(times, kind="stable"))

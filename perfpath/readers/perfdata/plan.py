@@ -1,0 +1,87 @@
+"""Which fields of a tracepoint fill which columns of EVENTS: decided once for each format, by the fields' names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from perfpath.readers.perfdata.formats import Field, Format
+
+_SKB = ("skbaddr", "skb_addr", "skb")
+_LEN = ("len", "plen")
+_PROTOCOL = ("protocol", "proto")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to read one tracepoint's RAW.
+
+    numbers: column -> field. dev: the field with the interface's name. extra: requested fields by the name of their
+    column. swap_protocol: the value is in network byte order (a probe read sk_buff itself).
+    """
+
+    format: Format
+    event: int
+    flags: Field | None
+    numbers: dict[str, Field]
+    dev: Field | None
+    extra: dict[str, Field]
+    swap_protocol: bool
+
+
+def plan_for(form: Format, event: int, requested: Sequence[str]) -> Plan:
+    """The plan for a format. event: its code among the names; requested: `event.field`, as the user calls them."""
+    numbers: dict[str, Field] = {}
+    skb = _number(form, *_SKB)
+    if skb is not None and skb.size >= 4:
+        numbers["skbaddr"] = skb
+    about_packets = "skbaddr" in numbers or form.system == "net"
+    wanted = {"len": _LEN, "netns": ("netns",), "ifindex": ("ifindex",), "rc": _status(form)}
+    if about_packets:  # a socket's `protocol` is something else
+        wanted["protocol"] = _PROTOCOL
+    for column, names in wanted.items():
+        field = _number(form, *names)
+        if field is not None:
+            numbers[column] = field
+    return Plan(
+        form,
+        event,
+        _number(form, "common_flags"),
+        numbers,
+        _device(form, about_packets),
+        _requested(form, requested),
+        form.is_probe and "protocol" in numbers,
+    )
+
+
+def _number(form: Format, *names: str) -> Field | None:
+    found = (form.by_name[name] for name in names if name in form.by_name)
+    return next((field for field in found if field.kind == "number" and field.size in (1, 2, 4, 8)), None)
+
+
+def _status(form: Format) -> tuple[str, ...]:
+    """Where a result code stands: net_dev_xmit's rc, and ret of the *_exit events."""
+    if form.name == "net_dev_xmit":
+        return ("rc",)
+    return ("ret",) if form.name.endswith("_exit") and form.system in {"net", "napi"} else ()
+
+
+def _device(form: Format, about_packets: bool) -> Field | None:
+    """The device's name: `dev`, or `name` where the event is about packets (others name an irq or a module so)."""
+    for name in ("dev", "name") if about_packets else ("dev",):
+        field = form.by_name.get(name)
+        if field is not None and (field.is_text or (field.kind != "number" and form.is_probe)):
+            return field
+    return None
+
+
+def _requested(form: Format, requested: Sequence[str]) -> dict[str, Field]:
+    found = {}
+    for spec in requested:
+        event, _, name = spec.rpartition(".")
+        if event in {form.event, form.perf_name} and name in form.by_name:
+            found[spec] = form.by_name[name]
+    return found

@@ -1,0 +1,83 @@
+"""The numbers of perf.data: record types, sample_type and read_format bits, header features.
+
+From include/uapi/linux/perf_event.h, tools/lib/perf/include/perf/event.h and tools/perf/util/header.h.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, IntFlag
+
+RECORD_HEADER_SIZE = 8  # u32 type, u16 misc, u16 size of the whole record
+
+
+class Record(IntEnum):
+    """Types of records; the kernel writes those below 64, perf itself the others."""
+
+    LOST = 2
+    COMM = 3
+    THROTTLE = 5
+    UNTHROTTLE = 6
+    FORK = 7
+    SAMPLE = 9
+    LOST_SAMPLES = 13
+    NAMESPACES = 16
+    ATTR = 64
+    EVENT_TYPE = 65
+    TRACING_DATA = 66
+    BUILD_ID = 67
+    FINISHED_ROUND = 68
+    AUXTRACE = 71
+    EVENT_UPDATE = 78
+    FEATURE = 80
+    COMPRESSED = 81
+    COMPRESSED2 = 83
+
+
+FIRST_OF_PERF = 64
+MISC_LOST_SAMPLES_BPF = 1 << 15  # not lost but filtered
+
+
+class SampleType(IntFlag):
+    """Which fields a sample has (attr.sample_type)."""
+
+    IP = 1 << 0
+    TID = 1 << 1
+    TIME = 1 << 2
+    ADDR = 1 << 3
+    READ = 1 << 4
+    CALLCHAIN = 1 << 5
+    ID = 1 << 6
+    CPU = 1 << 7
+    PERIOD = 1 << 8
+    STREAM_ID = 1 << 9
+    RAW = 1 << 10
+    IDENTIFIER = 1 << 16
+
+
+class ReadFormat(IntFlag):
+    """What a counter's value comes with (attr.read_format)."""
+
+    TOTAL_TIME_ENABLED = 1 << 0
+    TOTAL_TIME_RUNNING = 1 << 1
+    ID = 1 << 2
+    GROUP = 1 << 3
+    LOST = 1 << 4
+
+
+class Feature(IntEnum):
+    """Bits of the header's feature sections that are of use here."""
+
+    TRACING_DATA = 1
+    HOSTNAME = 3
+    OSRELEASE = 4
+    VERSION = 5
+    ARCH = 6
+    CMDLINE = 11
+    EVENT_DESC = 12
+    CLOCKID = 23
+    DIR_FORMAT = 24
+    COMPRESSED = 27
+    CLOCK_DATA = 29
+
+
+PERF_TYPE_TRACEPOINT = 2

@@ -1,0 +1,139 @@
+"""A run: records of the kernel that stand one after the other, decoded together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from perfpath.errors import InputError
+from perfpath.readers.perfdata.columns import Columns, joined, taken
+from perfpath.readers.perfdata.events import EventReader
+from perfpath.readers.perfdata.gather import Offsets, column, numbers, windows
+from perfpath.readers.perfdata.records import RECORD_HEADER_SIZE, Record
+from perfpath.readers.perfdata.samples import Samples, read_samples
+from perfpath.readers.perfdata.sideband import WANTED, apply_record
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from perfpath.readers.perfdata.layout import SampleLayout
+    from perfpath.readers.perfdata.state import State
+    from perfpath.tables import Array
+
+
+class RunReader:
+    """Decodes runs of records, in the order of the file."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._events = EventReader(state)
+
+    def read(self, buffer: npt.NDArray[np.uint8], at: Offsets, base: int) -> tuple[Columns, Offsets]:
+        """Columns of the run's samples (`at` is their place), and the places of its FINISHED_ROUND records.
+
+        buffer: with SLACK behind. at: offsets of whole records in it. base: add to an offset for one in the file.
+        """
+        heads = windows(buffer, at, RECORD_HEADER_SIZE)
+        kinds = column(heads, 0, "u4", self._state.order)
+        sizes = column(heads, 6, "u2", self._state.order).astype(np.int64)
+        is_sample = kinds == Record.SAMPLE
+        rounds = at[kinds == Record.FINISHED_ROUND]
+        if not self._state.attrs:
+            self._homeless(int(is_sample.sum()))
+            is_sample[:] = False
+        else:
+            self._side(buffer, at, sizes, kinds, base)
+        columns = self._samples(buffer, at[is_sample], sizes[is_sample], base)
+        self._state.losses.after_run(columns["at"], columns["cpu"], columns["time_ns"])
+        return columns, rounds
+
+    def _side(
+        self, buffer: npt.NDArray[np.uint8], at: Offsets, sizes: Offsets, kinds: npt.NDArray[np.uint32], base: int
+    ) -> None:
+        """Records that aren't samples; those of no interest (mappings, exits) are left out."""
+        others = np.flatnonzero((kinds != Record.SAMPLE) & (kinds != Record.FINISHED_ROUND))
+        data = buffer.data
+        byteorder = "little" if self._state.order == "<" else "big"
+        for row in others.tolist():
+            kind, start = int(kinds[row]), int(at[row])
+            if kind not in WANTED:
+                continue
+            record = data[start : start + int(sizes[row])]
+            misc = int.from_bytes(record[4:6], byteorder)  # type: ignore[arg-type]
+            try:
+                apply_record(self._state, kind, misc, record, start)
+            except InputError as error:
+                self.malformed(f"byte {base + start}: {error}")
+
+    def _samples(self, buffer: npt.NDArray[np.uint8], at: Offsets, sizes: Offsets, base: int) -> Columns:
+        pieces, bad = [], []
+        for layout, rows in self._by_layout(buffer, at, sizes):
+            samples, refused = read_samples(buffer, at[rows], sizes[rows], layout, self._state.order)
+            bad.append(refused)
+            samples, expected = self._known(samples)
+            columns, refused = self._events.read(buffer, samples, expected)
+            bad.append(refused)
+            pieces.append(columns)
+        for place in np.concatenate(bad).tolist() if bad else ():
+            self.malformed(f"byte {base + place}: a sample whose fields can't be")
+        columns = joined(pieces)
+        return columns if len(pieces) < 2 else taken(columns, np.argsort(columns["at"], kind="stable"))
+
+    def _by_layout(
+        self, buffer: npt.NDArray[np.uint8], at: Offsets, sizes: Offsets
+    ) -> list[tuple[SampleLayout, Array | slice]]:
+        """Which samples have which layout. Those without RAW are of other kinds of events, and noted."""
+        state = self._state
+        if not len(at) or not state.layouts:
+            return []
+        place = state.layouts[0].id
+        if len(state.layouts) == 1:
+            groups: list[tuple[SampleLayout, Array | slice]] = [(state.layouts[0], slice(None))]
+        elif place < 0 or any(layout.id != place for layout in state.layouts):
+            groups = [(next((one for one in state.layouts if one.raw), state.layouts[0]), slice(None))]
+        else:
+            ids = numbers(buffer, np.where(sizes >= place + 8, at + place, at), "u8", state.order)
+            attrs = state.attrs_of(ids)
+            layouts = np.array([*state.layout_of_attr, 0])[attrs]  # unknown ids are told of later
+            groups = [(one, np.flatnonzero(layouts == n)) for n, one in enumerate(state.layouts)]
+        for layout, rows in groups:
+            if not layout.raw:
+                self._other(len(at[rows]))
+        return [(layout, rows) for layout, rows in groups if layout.raw]
+
+    def _known(self, samples: Samples) -> tuple[Samples, Array | None]:
+        """The samples whose id belongs to an attr, and the tracepoints those attrs are of."""
+        if samples.id is None or not self._state.has_ids:
+            return samples, None
+        attrs = self._state.attrs_of(samples.id)
+        unknown = np.flatnonzero(attrs < 0)
+        if len(unknown):
+            self._state.diagnostics.note(
+                "unknown-id",
+                "samples of an event that the recording doesn't declare: left out",
+                severity="error",
+                count=len(unknown),
+                example=f"event id {int(samples.id[unknown[0]])}",
+            )
+            samples, attrs = samples.take(attrs >= 0), attrs[attrs >= 0]
+        tracepoints = np.array([-1 if a.tracepoint is None else a.tracepoint for a in self._state.attrs])
+        return samples, tracepoints[attrs]
+
+    def _other(self, count: int) -> None:
+        if count:
+            self._state.diagnostics.note(
+                "other-samples", "samples of events that aren't tracepoints: left out", severity="info", count=count
+            )
+
+    def _homeless(self, count: int) -> None:
+        if count:
+            self._state.diagnostics.note(
+                "no-attrs", "samples without a description of their event: left out", severity="error", count=count
+            )
+
+    def malformed(self, example: str) -> None:
+        """Count a record that isn't what it says."""
+        self._state.diagnostics.note(
+            "malformed-record", "records that can't be what they say: left out", severity="error", example=example
+        )

@@ -1,0 +1,120 @@
+"""The part of a sample that perf defines: when, on which CPU, which thread, and where its RAW data stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from perfpath.readers.perfdata.gather import Offsets, column, numbers, windows
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from perfpath.readers.perfdata.layout import SampleLayout
+    from perfpath.tables import Array
+
+
+@dataclass(slots=True)
+class Samples:
+    """Samples of one layout, as columns.
+
+    at: offset of the record. id: the event's id, None where the layout has none. raw, raw_size: RAW's bytes.
+    chain, chain_length: the callchain's first address and their number, None where the layout has none.
+    """
+
+    at: Offsets
+    time_ns: Array
+    cpu: Array
+    pid: Array
+    tid: Array
+    id: Array | None
+    raw: Offsets
+    raw_size: Offsets
+    chain: Offsets | None
+    chain_length: Offsets | None
+
+    def take(self, rows: Array) -> Samples:
+        """Some of them."""
+        return Samples(
+            self.at[rows],
+            self.time_ns[rows],
+            self.cpu[rows],
+            self.pid[rows],
+            self.tid[rows],
+            None if self.id is None else self.id[rows],
+            self.raw[rows],
+            self.raw_size[rows],
+            None if self.chain is None else self.chain[rows],
+            None if self.chain_length is None else self.chain_length[rows],
+        )
+
+
+def read_samples(
+    buffer: npt.NDArray[np.uint8], at: Offsets, sizes: Offsets, layout: SampleLayout, order: str
+) -> tuple[Samples, Offsets]:
+    """The samples that stand at these offsets, and the offsets of those that can't be what they say.
+
+    The layout has RAW. A sample is refused where a count or size in it leads out of its record.
+    """
+    bad: list[Offsets] = []
+    fits = sizes >= layout.size + layout.read_fixed + (8 if layout.callchain else 0) + 4
+    if not fits.all():
+        bad.append(at[~fits])
+        at, sizes = at[fits], sizes[fits]
+    after, chain, length = _variable_part(buffer, at, layout, order)
+    # counts were limited to 2**16 entries, so nothing overflows; a place outside the record is refused here
+    inside = after + 4 <= at + sizes
+    raw_size = numbers(buffer, np.where(inside, after, at), "u4", order).astype(np.int64)
+    inside &= after + 4 + raw_size <= at + sizes
+    samples = _fixed_part(buffer, at, layout, order)
+    samples.raw, samples.raw_size, samples.chain, samples.chain_length = after + 4, raw_size, chain, length
+    if not inside.all():
+        bad.append(at[~inside])
+        samples = samples.take(inside)
+    return samples, np.concatenate(bad) if bad else np.empty(0, np.int64)
+
+
+def _variable_part(
+    buffer: npt.NDArray[np.uint8], at: Offsets, layout: SampleLayout, order: str
+) -> tuple[Offsets, Offsets | None, Offsets | None]:
+    """Where RAW begins, and the callchain's place and length."""
+    after = at + layout.size
+    if layout.read_group:
+        after = after + layout.read_fixed + layout.read_entry * _count(buffer, after, order)
+    elif layout.read_fixed:
+        after = after + layout.read_fixed
+    if not layout.callchain:
+        return after, None, None
+    limit = len(buffer) - 8
+    length = _count(buffer, np.minimum(after, limit), order)
+    return after + 8 + 8 * length, after + 8, length
+
+
+def _count(buffer: npt.NDArray[np.uint8], at: Offsets, order: str) -> Offsets:
+    counts: Offsets = np.minimum(numbers(buffer, at, "u8", order), 1 << 16).astype(np.int64)
+    return counts
+
+
+def _fixed_part(buffer: npt.NDArray[np.uint8], at: Offsets, layout: SampleLayout, order: str) -> Samples:
+    rows = windows(buffer, at, layout.size)
+    empty = np.empty(0, np.int64)
+
+    def field(offset: int, code: str, missing: int) -> Array:
+        if offset < 0:
+            return np.full(len(at), missing, code)
+        return column(rows, offset, code, order)
+
+    return Samples(
+        at=at,
+        time_ns=field(layout.time, "i8", 0),
+        cpu=field(layout.cpu, "i4", -1),
+        pid=field(layout.tid, "i4", -1),
+        tid=field(layout.tid + 4 if layout.tid >= 0 else -1, "i4", -1),
+        id=column(rows, layout.id, "u8", order) if layout.id >= 0 else None,
+        raw=empty,
+        raw_size=empty,
+        chain=None,
+        chain_length=None,
+    )

@@ -1,0 +1,87 @@
+"""Records that aren't samples: losses, threads, throttling. They end in a trailer that says when and where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from perfpath.errors import InputError
+from perfpath.readers.perfdata.cursor import Cursor
+from perfpath.readers.perfdata.records import MISC_LOST_SAMPLES_BPF, RECORD_HEADER_SIZE, Record, SampleType
+from perfpath.readers.perfdata.tasks import TaskRecord
+
+if TYPE_CHECKING:
+    from perfpath.readers.perfdata.layout import SampleLayout
+    from perfpath.readers.perfdata.state import State
+
+_OWN = {Record.LOST, Record.COMM, Record.THROTTLE, Record.UNTHROTTLE, Record.FORK, Record.LOST_SAMPLES}
+WANTED = frozenset(_OWN | {Record.NAMESPACES})
+_MAX_NAMESPACES = 64  # a namespaces record has one entry for each kind; there are 7
+
+
+@dataclass(frozen=True, slots=True)
+class Trailer:
+    """sample_id of a record; time_ns 0 and cpu -1 where it has none."""
+
+    time_ns: int = 0
+    cpu: int = -1
+    id: int | None = None
+
+
+def read_trailer(data: memoryview, layout: SampleLayout, order: str) -> tuple[Trailer, memoryview]:
+    """The trailer of a record, and the record without it.
+
+    Raises InputError where the record is too short to have one.
+    """
+    places = layout.trailer
+    if not places:
+        return Trailer(), data
+    end = len(data) - 8 * len(places)
+    cursor = Cursor(data, order, "record")
+    if end < RECORD_HEADER_SIZE:
+        raise cursor.fail("a record with sample_id")
+    values = {}
+    for field, from_end in places.items():
+        cursor.position = len(data) - from_end
+        values[field] = cursor.u32() if field == SampleType.CPU else cursor.u64()
+    time_ns = values.get(SampleType.TIME, 0)
+    trailer = Trailer(
+        time_ns if time_ns < 1 << 63 else 0,
+        min(values.get(SampleType.CPU, -1), 0x7FFF),
+        values.get(SampleType.IDENTIFIER, values.get(SampleType.ID)),
+    )
+    return trailer, data[:end]
+
+
+def apply_record(state: State, kind: int, misc: int, data: memoryview, at: int) -> None:
+    """Take what a record says into the recording's state. data: the whole record; at: its place in the run."""
+    trailer, body = read_trailer(data, state.layout_of_trailer(data), state.order)
+    cursor = Cursor(body, state.order, f"record of type {kind}")
+    cursor.take(RECORD_HEADER_SIZE)
+    if kind == Record.LOST:
+        cursor.u64()  # the id of the event that could be written again, not of the lost ones
+        state.losses.lost(cursor.u64(), trailer, at)
+    elif kind == Record.LOST_SAMPLES:
+        if not misc & MISC_LOST_SAMPLES_BPF:
+            state.losses.lost_samples(cursor.u64())
+    elif kind in {Record.THROTTLE, Record.UNTHROTTLE}:
+        state.losses.throttled(cursor.u64(), trailer, kind == Record.THROTTLE)
+    else:
+        state.tasks.add(_task(state, kind, cursor, trailer))
+
+
+def _task(state: State, kind: int, cursor: Cursor, trailer: Trailer) -> TaskRecord:
+    cursor.u32()  # pid
+    if kind == Record.COMM:
+        tid = cursor.u32()
+        return TaskRecord(trailer.time_ns, tid, comm=state.names["comm"].code(cursor.zstring(4096)))
+    if kind == Record.FORK:
+        cursor.u32()  # parent's pid
+        tid, parent = cursor.u32(), cursor.u32()
+        time_ns = cursor.u64()
+        return TaskRecord(trailer.time_ns or (time_ns if time_ns < 1 << 63 else 0), tid, parent=parent)
+    tid = cursor.u32()
+    if not 0 < cursor.u64() <= _MAX_NAMESPACES:
+        raise InputError("a namespaces record without entries")
+    cursor.u64()  # device; the first entry is the network namespace (NET_NS_INDEX)
+    return TaskRecord(trailer.time_ns, tid, netns=cursor.u64() & 0xFFFFFFFF)

@@ -1,0 +1,79 @@
+"""Threads through time: their names and their network namespaces, from COMM, FORK and NAMESPACES records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from perfpath.readers.perfdata.timeline import BEFORE_ALL, Timeline
+from perfpath.readers.recording import TaskNamespaces
+
+if TYPE_CHECKING:
+    from perfpath.tables import Array, Names
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRecord:
+    """What a record says of a thread: its name, the parent it was forked from, or its network namespace."""
+
+    time_ns: int
+    tid: int
+    comm: int | None = None
+    parent: int | None = None
+    netns: int | None = None
+
+
+class Tasks:
+    """Applies task records in time order and answers for columns of (tid, time).
+
+    Records come in the order of the file, which is not that of time: they wait until `advance` says that no older
+    one can come.
+    """
+
+    def __init__(self, names: Names) -> None:
+        self.namespaces = TaskNamespaces()
+        self._comm = Timeline(missing=-1)
+        self._netns = Timeline(missing=0)
+        self._waiting: list[TaskRecord] = []
+        self._comm.set(0, BEFORE_ALL, names.code("swapper"))
+
+    def add(self, record: TaskRecord) -> None:
+        """Take a record."""
+        self._waiting.append(record)
+
+    def advance(self, until_ns: int | None) -> None:
+        """Apply all records up to a time, None for all."""
+        if not self._waiting:
+            return
+        self._waiting.sort(key=lambda record: record.time_ns)  # stable: equal times stay in the file's order
+        ready = len(self._waiting)
+        if until_ns is not None:
+            ready = sum(record.time_ns <= until_ns for record in self._waiting)
+        for record in self._waiting[:ready]:
+            self._apply(record)
+        del self._waiting[:ready]
+
+    def _apply(self, record: TaskRecord) -> None:
+        comm, netns = record.comm, record.netns
+        if record.parent is not None:
+            comm = self._comm.current.get(record.parent)
+            netns = self._netns.current.get(record.parent)
+        if comm is not None:
+            self._comm.set(record.tid, record.time_ns, comm)
+        if netns is not None and self._netns.set(record.tid, record.time_ns, netns):
+            self.namespaces.tid.append(record.tid)
+            self.namespaces.time_ns.append(record.time_ns)
+            self.namespaces.netns.append(netns)
+
+    def comms(self, tids: Array, times: Array) -> Array:
+        """Codes of the threads' names, -1 unknown."""
+        return self._comm.at(tids, times)
+
+    def netns(self, tids: Array, times: Array) -> Array | None:
+        """Inode numbers of the threads' network namespaces, 0 unknown; None where the recording has none at all."""
+        return self._netns.at(tids, times) if self._netns.current else None
+
+    def forget(self, before_ns: int) -> None:
+        """Drop what only older events would ask for."""
+        self._comm.forget(before_ns)
+        self._netns.forget(before_ns)

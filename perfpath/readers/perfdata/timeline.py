@@ -1,0 +1,102 @@
+"""What was true of a thread since when: look-ups for whole columns of (thread, time)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from perfpath.tables import Array
+
+BEFORE_ALL = -(2**63)
+_PID_MAX = 1 << 22  # PID_MAX_LIMIT of 64-bit kernels
+_COMPACT_AT = 4096
+
+
+class Timeline:
+    """Entries (tid, time_ns, value), written in time order for each thread."""
+
+    def __init__(self, missing: int) -> None:
+        self.current: dict[int, int] = {}
+        self._missing = missing
+        self._tid: list[int] = []
+        self._time: list[int] = []
+        self._value: list[int] = []
+        self._index: _Index | None = None
+        self._compact_at = _COMPACT_AT
+
+    def set(self, tid: int, time_ns: int, value: int) -> bool:
+        """From this time on the value is true of the thread; False where it already was."""
+        if self.current.get(tid) == value:
+            return False
+        self.current[tid] = value
+        self._tid.append(tid)
+        self._time.append(time_ns)
+        self._value.append(value)
+        self._index = None
+        return True
+
+    def at(self, tids: Array, times: Array) -> Array:
+        """The value for each (tid, time); "missing" where none is known."""
+        if not self._tid:
+            return np.full(len(tids), self._missing, np.int64)
+        if self._index is None:
+            self._index = _Index(self._tid, self._time, self._value)
+        return self._index.look_up(tids, times, self._missing)
+
+    def forget(self, before_ns: int) -> None:
+        """Drop what no later question can ask for, where it is worth it: all but the last entry before a time."""
+        if len(self._tid) < self._compact_at:
+            return
+        last = {
+            tid: row for row, (tid, time) in enumerate(zip(self._tid, self._time, strict=True)) if time <= before_ns
+        }
+        keep = [
+            row
+            for row, (tid, time) in enumerate(zip(self._tid, self._time, strict=True))
+            if time > before_ns or last[tid] == row
+        ]
+        self._tid = [self._tid[row] for row in keep]
+        self._time = [self._time[row] for row in keep]
+        self._value = [self._value[row] for row in keep]
+        self._compact_at = max(_COMPACT_AT, 2 * len(keep))
+        self._index = None
+
+
+class _Index:
+    """The entries sorted by (tid, time), with each thread's first row and number of rows."""
+
+    def __init__(self, tids: list[int], times: list[int], values: list[int]) -> None:
+        tid, time = np.array(tids, np.int64), np.array(times, np.int64)
+        order = np.lexsort((np.arange(len(tid)), time, tid))
+        self._time, self._value = time[order], np.array(values, np.int64)[order]
+        self._tids, self._first, self._count = np.unique(tid[order], return_index=True, return_counts=True)
+        # times become ranks, so that thread and time fit in one sortable number
+        self._ranks = np.unique(self._time)
+        thread = np.repeat(np.arange(len(self._tids)), self._count)
+        self._key = thread * (len(self._ranks) + 1) + np.searchsorted(self._ranks, self._time, "right")
+        self._table: Array | None = None
+        if self._tids[0] >= 0 and self._tids[-1] < _PID_MAX:
+            self._table = np.full(int(self._tids[-1]) + 2, -1, np.int32)
+            self._table[self._tids] = np.arange(len(self._tids))
+
+    def _threads(self, tids: Array) -> Array:
+        """The number of each thread among the known ones, -1 for others."""
+        if self._table is not None:
+            clipped: Array = np.minimum(tids, len(self._table) - 1)  # the last element is -1, and so is [-1]
+            found: Array = self._table[np.maximum(clipped, -1)]
+            return found
+        place = np.minimum(np.searchsorted(self._tids, tids), len(self._tids) - 1)
+        return np.where(self._tids[place] == tids, place, -1)
+
+    def look_up(self, tids: Array, times: Array, missing: int) -> Array:
+        thread = self._threads(tids)
+        row = self._first[thread]
+        several = np.flatnonzero((self._count[thread] > 1) & (thread >= 0))
+        if len(several):
+            key = thread[several].astype(np.int64) * (len(self._ranks) + 1)
+            key += np.searchsorted(self._ranks, times[several], "right")
+            row[several] = np.maximum(np.searchsorted(self._key, key, "right") - 1, row[several])
+        known = (thread >= 0) & (self._time[row] <= times)
+        return np.where(known, self._value[row], missing)
