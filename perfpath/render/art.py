@@ -132,7 +132,7 @@ def _below(boxes: list[Box], ways: list[Way]) -> list[str]:
     inside = max(width(text) for box in boxes for text in (f"{box.label}:", *(f"  {dev}" for dev in box.devices)))
     inside = max(inside, 3 + 2 * len(heads))
     wall = f"+{'-' * (inside + 2)}+"
-    crossing = f"+{'-'.join(['---', *heads]).ljust(inside + 2, '-')}+"
+    crossing = f"+{'-'.join(['--', *heads]).ljust(inside + 2, '-')}+"
     between = f"| {ljust('  ' + ' '.join(heads), inside)} |"
     texts = [wall]
     for box in boxes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from perfpath.render.durations import seconds
+from perfpath.render.quantities import seconds
 from perfpath.times import iso8601
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from perfpath.render.jsonl import VERSION, lines, plain_json
+from perfpath.render.jsonl import VERSION, chunks, plain_json
 
 if TYPE_CHECKING:
     from perfpath.diagnostics import Diagnostics
@@ -33,9 +33,9 @@ class DocumentWriter:
 
     def show(self, update: Update) -> None:
         """Write the closed journeys."""
-        for texts in lines(update.closed, self._namer):
+        for text in chunks(update.closed, self._namer, ",\n"):
             self._stream.write(",\n" if self._begun else self._head())
-            self._stream.write(",\n".join(texts))
+            self._stream.write(text)
             self._begun = True
         self._stream.flush()
 

@@ -10,28 +10,34 @@ if TYPE_CHECKING:
     from perfpath.tables import Array, Table
 
 _ROOM = 2**62
+_SPARSE = 4  # a look-up table may have so many times more entries than there are rows
 
 
-def distinct(*columns: Array) -> tuple[list[int], list[int]]:
+def distinct(*columns: Array) -> tuple[list[int], Array]:
     """Distinct combinations over integer columns of one length (no uint64).
 
-    Returns the row where each first stands, and for each row the number of its combination.
+    Returns a row where each stands, and for each row the number of its combination.
     """
-    if not len(columns[0]):
-        return [], []
-    packed, size = np.zeros(len(columns[0]), dtype=np.int64), 1
-    for column in columns:
+    rows = len(columns[0])
+    packed, size = np.zeros(rows, dtype=np.int64), 1
+    for column in columns if rows else ():
         low = int(column.min())
         span = int(column.max()) - low + 1
-        if span == 1:
-            continue
         if size * span >= _ROOM:
             _, packed = np.unique(packed, return_inverse=True)
             size = int(packed.max()) + 1
-        packed = packed * span + (column.astype(np.int64) - low)
-        size *= span
-    _, first, codes = np.unique(packed, return_index=True, return_inverse=True)
-    return first.tolist(), codes.tolist()
+        if span > 1:
+            packed = packed * span + (column.astype(np.int64) - low)
+            size *= span
+    if size > _SPARSE * rows:
+        _, first, codes = np.unique(packed, return_index=True, return_inverse=True)
+        return first.tolist(), codes
+    row_of = np.full(size, -1)
+    row_of[packed] = np.arange(rows)
+    used = np.flatnonzero(row_of >= 0)
+    code_of = np.empty(size, dtype=np.int64)
+    code_of[used] = np.arange(len(used))
+    return row_of[used].tolist(), code_of[packed]
 
 
 def bounds(hops: Table, journeys: Table) -> Array:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from perfpath.journeys.tracker import Result, Update
     from perfpath.netns.inventory import Inventory
     from perfpath.readers.recording import Info
+    from perfpath.render.clock import Clock
     from perfpath.render.summary import Line
 
     Footer = Callable[[list[Line]], None]
@@ -72,19 +73,25 @@ def open_output(
     inventory: Inventory | None = None,
     notes: TextIO | None = None,
     limit: int = LIMIT,
+    live: bool = True,
     wall: bool = False,
     width: int | None = None,
 ) -> Output:
     """An output in one of the formats tree, table, plain, jsonl, json, csv, summary.
 
-    inventory: names for namespaces that hops might be in; notes: where the summary goes, None for the stream (tree,
-    table, summary) or standard error (formats for programs); limit: how many journeys tree (at once) and table
-    show, 0 for all; wall: wall-clock times where the recording knows them; width: None for the terminal's.
+    inventory: names for namespaces that hops might be in.
+    notes: where the summary goes, None for the stream (tree, table, summary) or standard error (formats for programs).
+    limit: how many journeys tree and table show, 0 for all; where `live`, tree shows so many of each update.
+    wall: wall-clock times where the recording knows them. width: None for the terminal's.
     Raises UsageError for another format.
     """
     sink, namer = Sink(stream), Namer(inventory)
     if format in FOR_PEOPLE:
-        return _for_people(format, sink, notes, info=info, namer=namer, limit=limit, wall=wall, width=width)
+        from perfpath.render.clock import Clock
+
+        screen, clock = console(sink, width), Clock(info, wall=wall)
+        writer = _for_people(format, screen, namer, clock, limit=limit or None, live=live)
+        return Output(writer, _print_to(console(Sink(notes), width) if notes else screen))
     if format == "summary":
         from perfpath.render.summary import SummaryWriter
 
@@ -94,22 +101,20 @@ def open_output(
 
 def _for_people(
     format: str,  # noqa: A002
-    sink: Sink,
-    notes: TextIO | None,
-    *,
-    info: Info,
+    screen: Console,
     namer: Namer,
-    limit: int,
-    wall: bool,
-    width: int | None,
-) -> Output:
-    from perfpath.render.clock import Clock
-    from perfpath.render.table import TableWriter
-    from perfpath.render.tree import TreeWriter
+    clock: Clock,
+    *,
+    limit: int | None,
+    live: bool,
+) -> Writer:
+    if format == "tree":
+        from perfpath.render.tree import TreeWriter
 
-    screen, clock = console(sink, width), Clock(info, wall=wall)
-    kind = TreeWriter if format == "tree" else TableWriter
-    return Output(kind(screen, namer, clock, limit=limit), _print_to(console(Sink(notes), width) if notes else screen))
+        return TreeWriter(screen, namer, clock, limit=limit, live=live)
+    from perfpath.render.table import TableWriter
+
+    return TableWriter(screen, namer, clock, limit=limit)
 
 
 def _for_programs(format: str, sink: Sink, info: Info, namer: Namer) -> Writer:  # noqa: A002

@@ -54,4 +54,4 @@ def lines(result: Result) -> list[str]:
         dev = visible(hops.names["dev"][hops["dev"][row]] or UNKNOWN)
         role = journeys.names["role"][roles[row]] or ""
         texts.append(f"[{rjust(place, 12)}] {rjust(dev, 16)} {role:>7}".rstrip())
-    return [texts[code] for code in codes]
+    return [texts[code] for code in codes.tolist()]

@@ -26,7 +26,8 @@ class Progress:
         These journeys' rows are whole: their count of hops is more than the hops given here where some came before.
         """
         hops = concatenated([self._news(result.hops) for result in (update.closed, update.open)])
-        hops = hops.take(np.lexsort((hops["hop"], hops["journey"])))
+        if len(update.closed.hops) and len(update.open.hops):
+            hops = hops.take(np.lexsort((hops["hop"], hops["journey"])))
         journeys = concatenated([update.closed.journeys, update.open.journeys])
         journeys = journeys.take(np.argsort(journeys["journey"], kind="stable"))
         journeys = journeys.take(np.isin(journeys["journey"], hops["journey"]))

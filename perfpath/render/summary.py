@@ -9,9 +9,9 @@ import numpy as np
 
 from perfpath.escape import visible
 from perfpath.render.cells import rjust
-from perfpath.render.durations import duration
 from perfpath.render.paths import PathBook
 from perfpath.render.places import UNKNOWN
+from perfpath.render.quantities import count, duration
 
 if TYPE_CHECKING:
     from perfpath.diagnostics import Diagnostics, Loss, Note
@@ -47,8 +47,8 @@ class Tally:
         self.hops += len(result.hops)
         self.incomplete += int(np.count_nonzero(~result.journeys["complete"]))
         nowhere = result.hops["dev"][(result.hops["netns"] == 0) & (result.hops["netns_name"] < 0)]
-        for code, count in zip(*np.unique(nowhere, return_counts=True), strict=True):
-            self.unlocated[visible(result.hops.names["dev"][code] or UNKNOWN)] += int(count)
+        for code, hops in zip(*np.unique(nowhere, return_counts=True), strict=True):
+            self.unlocated[visible(result.hops.names["dev"][code] or UNKNOWN)] += int(hops)
 
 
 class SummaryWriter:
@@ -85,23 +85,19 @@ def table(paths: list[Path], namer: Namer) -> list[str]:
 
 def lines(tally: Tally, diagnostics: Diagnostics, seen: int | None = None) -> list[Line]:
     """One line of totals, then the losses and notes; seen: how many packets there were before a filter."""
-    packets = f"{tally.packets:,} of {seen:,} packets" if seen is not None else _count(tally.packets, "packet")
-    parts = [packets, _count(tally.hops, "hop"), _count(len(tally.paths), "distinct path"), _lost(diagnostics)]
+    packets = f"{tally.packets:,} of {seen:,} packets" if seen is not None else count(tally.packets, "packet")
+    parts = [packets, count(tally.hops, "hop"), count(len(tally.paths), "distinct path"), _lost(diagnostics)]
     weight = "warning" if diagnostics.losses or tally.incomplete else ""
     if tally.unlocated:
-        parts.append(f"not located: {_count(tally.unlocated.total(), 'hop')} ({_devices(tally.unlocated)})")
+        parts.append(f"not located: {count(tally.unlocated.total(), 'hop')} ({_devices(tally.unlocated)})")
     elif tally.hops:
         parts.append("all located")
     if tally.incomplete:
-        parts.append(f"incomplete: {_count(tally.incomplete, 'packet')}")
+        parts.append(f"incomplete: {count(tally.incomplete, 'packet')}")
     found = [Line(weight, ", ".join(parts)), *_losses(diagnostics.losses)]
     for note in diagnostics.notes.values():
         found += _note(note)
     return found
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _lost(diagnostics: Diagnostics) -> str:
@@ -112,7 +108,7 @@ def _lost(diagnostics: Diagnostics) -> str:
 def _devices(unlocated: Counter[str]) -> str:
     named = [dev for dev, _ in unlocated.most_common(DEVICES_NAMED)]
     rest = len(unlocated) - len(named)
-    return ", ".join(named) + (f" and {_count(rest, 'other device')}" if rest else "")
+    return ", ".join(named) + (f" and {count(rest, 'other device')}" if rest else "")
 
 
 def _losses(losses: list[Loss]) -> list[Line]:
@@ -121,7 +117,7 @@ def _losses(losses: list[Loss]) -> list[Line]:
     by_cpu: Counter[int] = Counter()
     for loss in losses:
         by_cpu[loss.cpu] += loss.count
-    where = ", ".join(f"cpu {cpu if cpu >= 0 else UNKNOWN}: {count:,}" for cpu, count in sorted(by_cpu.items()))
+    where = ", ".join(f"cpu {cpu if cpu >= 0 else UNKNOWN}: {events:,}" for cpu, events in sorted(by_cpu.items()))
     return [
         Line("warning", f"warning: events were lost ({where}): packets may be missing or look shorter than they were")
     ]

@@ -9,10 +9,11 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from perfpath.render.colours import DOUBT, Colours
-from perfpath.render.durations import duration
 from perfpath.render.groups import bounds
 from perfpath.render.hops import packets_of
+from perfpath.render.limits import Limit
 from perfpath.render.paths import Path, steps_of
+from perfpath.render.quantities import duration
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,28 +30,23 @@ if TYPE_CHECKING:
 class TableWriter:
     """Collects the rows of journeys that ended, and prints them at the end.
 
-    limit: keep the first so many, and say how many more there were; 0 for all.
+    limit: keep the first so many, and say how many more there were; None for all.
     """
 
-    def __init__(self, console: Console, namer: Namer, clock: Clock, *, limit: int = 0) -> None:
+    def __init__(self, console: Console, namer: Namer, clock: Clock, *, limit: int | None = None) -> None:
         self._console = console
         self._namer = namer
         self._clock = clock
-        self._limit = limit
+        self._limit = Limit(limit)
         self._colours = Colours()
         self._rows: list[tuple[Text, ...]] = []
-        self._more = 0
 
     def show(self, update: Update) -> None:
         """Take the closed journeys."""
-        result = update.closed
-        room = max(self._limit - len(self._rows), 0) if self._limit else len(result.journeys)
-        edges = bounds(result.hops, result.journeys).tolist()
-        for packet, begin, stop in zip(
-            packets_of(result.journeys.take(slice(0, room))), edges, edges[1:], strict=False
-        ):
-            self._rows.append(self._row(packet, result.hops.take(slice(begin, stop))))
-        self._more += max(len(result.journeys) - room, 0)
+        shown = self._limit.first(update.closed)
+        edges = bounds(shown.hops, shown.journeys).tolist()
+        for packet, begin, stop in zip(packets_of(shown.journeys), edges, edges[1:], strict=False):
+            self._rows.append(self._row(packet, shown.hops.take(slice(begin, stop))))
 
     def end(self, tally: Tally, diagnostics: Diagnostics) -> None:  # noqa: ARG002
         """Print the table."""
@@ -65,8 +61,8 @@ class TableWriter:
             widest = Measurement.get(self._console, self._console.options.update(width=10**6), table).maximum
             self._console.width = max(self._console.width, widest)
         self._console.print(table, soft_wrap=False)
-        if self._more:
-            self._console.print(Text(f"... and {self._more:,} more: --limit 0 shows all", DOUBT))
+        if self._limit.remark:
+            self._console.print(Text(self._limit.remark, DOUBT))
 
     def _row(self, packet: Packet, hops: Table) -> tuple[Text, ...]:
         span = duration(packet.end_ns - packet.start_ns)

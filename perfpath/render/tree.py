@@ -10,25 +10,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 from rich.text import Text
 
-from perfpath.journeys.tracker import Result
 from perfpath.render.art import drawings
 from perfpath.render.cells import ljust, width
+from perfpath.render.clock import Clock
 from perfpath.render.colours import DIM, DOUBT, Colours
-from perfpath.render.durations import duration
 from perfpath.render.hops import hops_of, packets_of
+from perfpath.render.limits import Limit
+from perfpath.render.places import Namer
 from perfpath.render.progress import Progress
+from perfpath.render.quantities import count, duration
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from perfpath.diagnostics import Diagnostics
-    from perfpath.journeys.tracker import Update
-    from perfpath.render.clock import Clock
+    from perfpath.journeys.tracker import Result, Update
     from perfpath.render.hops import Hop, Packet
-    from perfpath.render.places import Namer
     from perfpath.render.summary import Tally
 
 DEV_CELLS = 19  # an arrow on each side, and the longest name the kernel takes
@@ -41,14 +40,24 @@ DETAILS = 15  # where the details begin, in a line of their own
 class TreeStream:
     """Shows journeys while they grow: each hop once, under a header that is repeated where packets interleave.
 
-    limit: at most so many journeys from one update, and a line that says how many more there were; 0 for all.
+    limit: at most so many journeys, None for all, and a line that says how many more there were. Where `live`, so many
+        from each update: a flood is cut short and a quiet trace goes on for ever.
     """
 
-    def __init__(self, console: Console, namer: Namer, clock: Clock, *, limit: int = 0) -> None:
+    def __init__(
+        self,
+        console: Console,
+        namer: Namer | None = None,
+        clock: Clock | None = None,
+        *,
+        limit: int | None = None,
+        live: bool = True,
+    ) -> None:
         self._console = console
-        self._namer = namer
+        self._namer = namer or Namer()
+        self._clock = clock or Clock()
         self._limit = limit
-        self._clock = clock
+        self._in_all = None if live else Limit(limit)
         self._progress = Progress()
         self._colours = Colours()
         self._place_cells = PLACE_CELLS
@@ -56,8 +65,15 @@ class TreeStream:
 
     def show(self, update: Update) -> None:
         """Print the hops that are new."""
-        news = self._progress.fresh(update)
-        shown = first(news, self._limit)
+        limit = self._in_all or Limit(self._limit)
+        texts = self._texts(limit.first(self._progress.fresh(update)), update)
+        if limit.remark and limit is not self._in_all:
+            texts.append(Text(limit.remark, DOUBT))
+            self._last = -1
+        if texts:
+            self._console.print(Text("\n").join(texts))
+
+    def _texts(self, shown: Result, update: Update) -> list[Text]:
         ended = set(update.closed.journeys["journey"].tolist())
         packets = {packet.journey: packet for packet in packets_of(shown.journeys)}
         texts: list[Text] = []
@@ -66,11 +82,7 @@ class TreeStream:
                 texts.append(self._header(packets[hop.journey], hop, ended=hop.journey in ended))
                 self._last = hop.journey
             texts += self._lines(hop)
-        if len(shown.journeys) < len(news.journeys):
-            texts.append(_more(len(news.journeys) - len(shown.journeys), len(news.hops) - len(shown.hops)))
-            self._last = -1
-        if texts:
-            self._console.print(Text("\n").join(texts))
+        return texts
 
     def _header(self, packet: Packet, first: Hop, *, ended: bool) -> Text:
         text = Text.assemble((f"packet {packet.journey}", "bold"))
@@ -81,7 +93,7 @@ class TreeStream:
         if not first.number and first.length:
             text.append(f"  {first.length} bytes")
         if ended:
-            text.append(f"  {packet.hops} hop{'s' * (packet.hops != 1)} in {duration(packet.end_ns - packet.start_ns)}")
+            text.append(f"  {count(packet.hops, 'hop')} in {duration(packet.end_ns - packet.start_ns)}")
         if not packet.complete:
             text.append("  incomplete: events were lost on its way", DOUBT)
         if not first.number:
@@ -117,29 +129,15 @@ class TreeWriter(TreeStream):
     """The same as an output format: at the end come drawings of the distinct paths."""
 
     def end(self, tally: Tally, diagnostics: Diagnostics) -> None:  # noqa: ARG002
-        """Draw the paths most travelled."""
+        """Say what wasn't shown, and draw the paths most travelled."""
+        if self._in_all and self._in_all.remark:
+            self._console.print(Text(self._in_all.remark, DOUBT))
         paths = tally.paths.common()
         found = drawings(paths, self._namer, self._console.width)
         for drawing in found[:PATHS_DRAWN]:
             self._console.print(Text("\n".join(["", *drawing])))
         if len(found) > PATHS_DRAWN:
-            text = f"... and {len(found) - PATHS_DRAWN:,} more ways: --format summary lists all"
+            text = f"... and {count(len(found) - PATHS_DRAWN, 'more way')}: --format summary lists all"
             self._console.print(Text(text, DOUBT))
         if found:
             self._console.print()
-
-
-def first(result: Result, limit: int) -> Result:
-    """The first journeys with their hops; all where limit is 0."""
-    if not limit or len(result.journeys) <= limit:
-        return result
-    journeys = result.journeys.take(slice(0, limit))
-    end = int(np.searchsorted(result.hops["journey"], journeys["journey"][-1], side="right"))
-    return Result(result.hops.take(slice(0, end)), journeys)
-
-
-def _more(packets: int, hops: int) -> Text:
-    text = (
-        f"... and {packets:,} more packet{'s' * (packets != 1)} ({hops:,} hop{'s' * (hops != 1)}): --limit 0 shows all"
-    )
-    return Text(text, DOUBT)

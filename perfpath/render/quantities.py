@@ -1,4 +1,4 @@
-"""Spans of time as people read them."""
+"""Spans of time and counts as people read them."""
 
 from __future__ import annotations
 
@@ -19,3 +19,8 @@ def seconds(ns: int) -> str:
     """A span in seconds, exact to the microsecond: `+1.002010 s`."""
     sign, ns = ("-", -ns) if ns < 0 else ("+", ns)
     return f"{sign}{ns // 1_000_000_000}.{ns % 1_000_000_000 // 1000:06d} s"
+
+
+def count(number: int, noun: str) -> str:
+    """A number of things: `1 packet`, `1,000 packets`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
