@@ -71,6 +71,14 @@ class Diagnostics:
         if example is not None and len(note.examples) < EXAMPLES_KEPT:
             note.examples.append(example)
 
+    def absorb(self, other: Diagnostics) -> None:
+        """Add all that another one has."""
+        self.losses += other.losses
+        for code, note in other.notes.items():
+            mine = self.notes.setdefault(code, Note(note.severity, code, note.message, note.advice))
+            mine.count += note.count
+            mine.examples += note.examples[: EXAMPLES_KEPT - len(mine.examples)]
+
     @property
     def lost(self) -> int:
         """The number of events known to be lost."""

@@ -52,9 +52,17 @@ class Decoder(Protocol):
     came later than the source had promised (counted in the diagnostics).
     """
 
-    info: Info
-    diagnostics: Diagnostics
-    names: dict[str, Names]
+    @property
+    def info(self) -> Info:
+        """What the recording says of itself, as far as it was read."""
+
+    @property
+    def diagnostics(self) -> Diagnostics:
+        """What was lost or not understood so far; it grows."""
+
+    @property
+    def names(self) -> dict[str, Names]:
+        """The names of the category columns, shared by all tables."""
 
     def feed(self, data: bytes | memoryview) -> None:
         """Take some more bytes.
@@ -72,9 +80,17 @@ class Decoder(Protocol):
 class Source(Protocol):
     """A recording opened for reading: a file, a directory or a pipe."""
 
-    info: Info
-    diagnostics: Diagnostics
-    names: dict[str, Names]
+    @property
+    def info(self) -> Info:
+        """What the recording says of itself, as far as it was read."""
+
+    @property
+    def diagnostics(self) -> Diagnostics:
+        """What was lost or not understood so far; it grows."""
+
+    @property
+    def names(self) -> dict[str, Names]:
+        """The names of the category columns, shared by all tables."""
 
     def batches(self) -> Iterator[Table]:
         """EVENTS in time order, in pieces of bounded size (one piece where the recording fits in memory)."""

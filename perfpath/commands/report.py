@@ -1,0 +1,147 @@
+"""`perfpath report`: the journeys in a saved recording."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from perfpath.commands import options as shared
+from perfpath.errors import InventoryError
+from perfpath.escape import visible
+
+if TYPE_CHECKING:
+    from perfpath.commands.results import Results
+    from perfpath.netns.inventory import Inventory
+    from perfpath.readers.recording import Source
+
+HELP = """Show the journeys in a saved recording: a perf.data file (of any perf, from any machine; also compressed, in
+pipe mode, or the directory form), a directory written by perfpath, or the text of perf script, perf trace, ftrace or
+trace-cmd report. No root and no perf are needed. - reads standard input: perf record -o - ... | perfpath report -"""
+
+SIZES = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
+IN_MEMORY = 4  # a plain recording read whole takes at most so many times its size; beyond --memory it is streamed
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `perfpath report`."""
+    parser.add_argument("recording", metavar="FILE|DIR|-", help="what to read")
+    parser.add_argument("--header", action="store_true", help="show what the recording is instead of its journeys")
+    parser.add_argument("--topology", metavar="FILE", help="inventory.json of the machine it was recorded on")
+    parser.add_argument(
+        "--memory",
+        type=_size,
+        metavar="SIZE",
+        help="read larger recordings as a stream, in bounded memory (such as 500M; default: half of what is free)",
+    )
+    shared.add_output(parser)
+    shared.add_tracking(parser)
+    shared.add_filters(parser)
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Report; returns the exit status."""
+    return show(options.recording, options)
+
+
+def show(recording: str, options: argparse.Namespace) -> int:
+    """Report on one recording as the options say."""
+    from perfpath.readers.source import open_recording
+
+    memory = getattr(options, "memory", None) or free_memory() // 2
+    streamed = recording == "-" or size_of(recording) * IN_MEMORY > memory
+    source = open_recording(recording, batch_bytes=max(memory // 16, 2**20) if streamed else None)
+    if getattr(options, "header", False):
+        return _header(source, options)
+    inventory = topology_of(recording, getattr(options, "topology", None))
+    from perfpath.commands.results import opened
+
+    with opened(options.output, sys.stdout) as stream:
+        (_stream if streamed else _whole)(source, inventory, stream, options)
+    return shared.judged(source.diagnostics, strict=options.strict)
+
+
+def _whole(source: Source, inventory: Inventory | None, stream: TextIO, options: argparse.Namespace) -> None:
+    from perfpath.journeys.tracker import follow
+    from perfpath.tables import concatenated
+
+    table = concatenated(list(source.batches()))
+    results = _results(source, inventory, stream, options)
+    results.result(follow(table, inventory, source.diagnostics, shared.tracking(options)))
+    results.finish(source.diagnostics)
+
+
+def _stream(source: Source, inventory: Inventory | None, stream: TextIO, options: argparse.Namespace) -> None:
+    from perfpath.journeys.tracker import Tracker
+
+    tracker = Tracker(inventory, source.diagnostics, shared.tracking(options))
+    results = None
+    for table in source.batches():
+        results = results or _results(source, inventory, stream, options)  # now that the recording's origin is known
+        results.update(tracker.feed(table), growing=False)
+    results = results or _results(source, inventory, stream, options)
+    results.result(tracker.close())
+    results.finish(source.diagnostics)
+
+
+def _results(source: Source, inventory: Inventory | None, stream: TextIO, options: argparse.Namespace) -> Results:
+    from perfpath.commands.results import Results
+
+    return Results(stream, options, shared.selection(options, source.info), source.info, inventory)
+
+
+def topology_of(recording: str, given: str | None) -> Inventory | None:
+    """The inventory that was named, or that stands in the capture's directory; None where there is neither."""
+    beside = Path(recording) / "inventory.json"
+    if given is None and not beside.is_file():
+        return None
+    from perfpath.netns.saved import from_json
+
+    path = Path(given) if given else beside
+    try:
+        return from_json(path.read_bytes(), str(path))
+    except OSError as error:
+        raise InventoryError(f"{visible(str(path))}: it can't be read: {error.strerror}") from error
+
+
+def size_of(recording: str) -> int:
+    """How many bytes a recording has on disk; 0 where it can't be known (opening it will tell why)."""
+    path = Path(recording)
+    try:
+        if path.is_dir():
+            return sum(part.stat().st_size for part in path.iterdir())
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def free_memory() -> int:
+    """Bytes that can be used without swapping; 2 GiB where the system doesn't tell."""
+    try:
+        match = re.search(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text(encoding="ascii"))
+    except OSError:
+        match = None
+    return int(match[1]) * 1024 if match else 2 * 2**30
+
+
+def _size(text: str) -> int:
+    match = re.fullmatch(r"(\d+)([KMG]?)(?:i?B)?", text, re.IGNORECASE | re.ASCII)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 500M or 2G")
+    return int(match[1]) * SIZES[match[2].upper()]
+
+
+def _header(source: Source, options: argparse.Namespace) -> int:
+    from collections import Counter
+
+    from perfpath.commands.results import opened
+    from perfpath.render.header import header
+
+    counts: Counter[str] = Counter()
+    for table in source.batches():
+        counts.update(name for name in table.texts("event") if name is not None)
+    with opened(options.output, sys.stdout) as stream:
+        stream.write(header(source.info, counts, source.diagnostics))
+    return shared.judged(source.diagnostics, strict=options.strict)

@@ -1,0 +1,81 @@
+"""Where results go: a stream of the user's choice, and through which filters."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO
+
+from perfpath.errors import OutputError
+from perfpath.escape import visible
+from perfpath.journeys.select import Selection, Selector
+from perfpath.journeys.tracker import Result, Update
+from perfpath.render import open_output
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from perfpath.diagnostics import Diagnostics
+    from perfpath.netns.inventory import Inventory
+    from perfpath.readers.recording import Info
+
+OURS = 0o600  # what was traced is its owner's business alone
+
+
+@contextmanager
+def opened(path: str | None, default: TextIO) -> Iterator[TextIO]:
+    """The stream for -o: a file made anew, standard output for "-", the default without the option.
+
+    Raises OutputError where the file can't be written, at its closing too.
+    """
+    if path is None or path == "-":
+        yield default if path is None else sys.stdout
+        return
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, OURS)
+        stream = os.fdopen(descriptor, "w", encoding="utf-8", newline="")
+    except OSError as error:
+        raise OutputError(f"can't write to {visible(path)}: {error.strerror}") from error
+    try:
+        yield stream
+    finally:
+        try:
+            stream.close()
+        except OSError as error:
+            raise OutputError(f"can't write to {visible(path)}: {error.strerror}: it is cut short") from error
+
+
+class Results:
+    """Journeys on their way through the filters to the user."""
+
+    def __init__(
+        self, stream: TextIO, options: argparse.Namespace, wanted: Selection, info: Info, inventory: Inventory | None
+    ) -> None:
+        self._selector = Selector(wanted)
+        self._output = open_output(
+            options.format,
+            stream,
+            info=info,
+            inventory=inventory,
+            notes=None if stream is sys.stdout or stream is sys.stderr else sys.stderr,
+            limit=options.limit,
+            wall=options.wall,
+        )
+
+    def update(self, update: Update, *, growing: bool = True) -> None:
+        """Show what a batch of events brought; only what can't grow any more unless `growing`."""
+        closed = self._selector.apply(update.closed)
+        nothing = Result(update.open.hops.take(slice(0, 0)), update.open.journeys.take(slice(0, 0)))
+        still = self._selector.apply(update.open, count=False) if growing else nothing
+        self._output.update(Update(closed, still))
+
+    def result(self, result: Result) -> None:
+        """Show journeys that are whole."""
+        self._output.result(self._selector.apply(result))
+
+    def finish(self, diagnostics: Diagnostics) -> None:
+        """Show the summary."""
+        seen = None if self._selector.wanted.everything else self._selector.seen
+        self._output.finish(diagnostics, seen)
