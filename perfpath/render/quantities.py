@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-_UNITS = ((1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us"))
+_UNITS = ((1_000, "us"), (1_000_000, "ms"), (1_000_000_000, "s"))
+_DIGITS = ((2, 9.995), (1, 99.95), (0, 999.5))  # digits after the point, for values below
 
 
 def duration(ns: int) -> str:
-    """A span with three digits or more: `850 ns`, `4.00 us`, `20.1 us`, `1.21 ms`, `75.3 s`."""
+    """A span to three digits or more: `850 ns`, `4.00 us`, `20.1 us`, `1.21 ms`, `75.3 s`, `4000 s`."""
+    if abs(ns) < 1_000:
+        return f"{ns} ns"
     for scale, unit in _UNITS:
-        if abs(ns) >= scale:
-            value = ns / scale
-            digits = 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
-            return f"{value:.{digits}f} {unit}"
-    return f"{ns} ns"
+        for digits, edge in _DIGITS:
+            if abs(ns) < edge * scale:
+                return f"{ns / scale:.{digits}f} {unit}"
+    return f"{ns / 1_000_000_000:.0f} s"
 
 
 def seconds(ns: int) -> str:
