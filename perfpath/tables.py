@@ -124,14 +124,23 @@ def concatenated(tables: Sequence[Table]) -> Table:
     columns = dict.fromkeys(name for table in tables for name in table.columns)
     dtypes = {name: table.columns[name].dtype for table in tables for name in table.columns}
     joined = {
-        name: np.concatenate(
+        name: _joined(
             [
                 table.columns[name]
                 if name in table.columns
-                else np.full(len(table), missing.get(name, -1)).astype(dtypes[name])
+                else np.broadcast_to(np.array(missing.get(name, -1)).astype(dtypes[name]), len(table))
                 for table in tables
             ]
         )
         for name in columns
     }
     return Table(joined, tables[0].names)
+
+
+def _joined(parts: list[Array]) -> Array:
+    """The parts one after the other; views of one element stay a view where it is the same one."""
+    if all(part.strides == (0,) for part in parts):
+        values = {part[0].item() for part in parts if len(part)}
+        if len(values) == 1:
+            return np.broadcast_to(np.array(values.pop(), parts[0].dtype), sum(map(len, parts)))
+    return np.concatenate(parts)

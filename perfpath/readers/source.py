@@ -99,7 +99,7 @@ def _read_head(raw: io.RawIOBase, path: str) -> bytes:
 
 def _seekable(head: bytes, raw: io.RawIOBase) -> BinaryIO:
     """A perf.data file has its parts in any order: one that comes through a pipe is laid down first."""
-    spool = tempfile.TemporaryFile()  # noqa: SIM115: the source reads on from it
+    spool = tempfile.TemporaryFile()  # noqa: SIM115 - the source reads on from it
     spool.write(head)
     shutil.copyfileobj(cast("BinaryIO", raw), spool, BLOCK)
     spool.seek(0)

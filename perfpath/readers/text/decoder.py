@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 CHUNK = 1 << 22
-"""Bytes that are parsed at once: their columns fit the CPU's caches."""
+"""Bytes that are parsed at once: few enough that their columns stay in the CPU's caches."""
 LONGEST_LINE = 1 << 20
 HOLD_NS = 20_000_000
 KNOWN_FORMATS = "perf script, perf trace, ftrace (trace, trace_pipe) and trace-cmd report"
@@ -45,13 +45,12 @@ class TextDecoder:
         self.names = empty_names()
         self._pending: list[bytes] = []
         self._size = 0
-        self._skipping = False
         self._line = 0  # of the first pending byte, from 0
         self._understood = False
         self._foreign: str | None = None
         self._summary = False
         self._formats: set[str] = set()
-        self._bulk = Bulk(self.names)
+        self._bulk = Bulk()
         self._losses = LossLog(self.diagnostics)
         self._order = Order(
             Table.filled(schema.EVENTS, 0, self.names, **Rows(0, self.names).columns), self.diagnostics, hold_ns
@@ -59,10 +58,12 @@ class TextDecoder:
 
     def feed(self, data: bytes | memoryview) -> None:
         """Take some more bytes; lines may be cut anywhere."""
-        self._pending.append(bytes(data))
-        self._size += len(data)
-        if self._size >= CHUNK:
-            self._digest()
+        for at in range(0, len(data), CHUNK):
+            piece = bytes(data[at : at + CHUNK])
+            self._pending.append(piece)
+            self._size += len(piece)
+            if self._size >= CHUNK:
+                self._digest()
 
     def take(self, *, idle: bool = False) -> Table:
         """EVENTS older than `hold_ns` before the newest; with idle=True all of them."""
@@ -73,7 +74,7 @@ class TextDecoder:
         """All the rest. Raises InputError where there was text and not one line of it was understood."""
         self._digest()
         rest, self._pending, self._size = b"".join(self._pending), [], 0
-        if rest and not self._skipping:
+        if rest:
             self._last_line(rest)
         self._losses.close()
         if self._foreign is not None and not self._understood:
@@ -85,25 +86,27 @@ class TextDecoder:
 
     def _digest(self) -> None:
         """Parse all whole lines."""
-        if not self._pending:
+        if any(b"\n" in piece for piece in self._pending[:-1]):
+            self._pending = [b"".join(self._pending)]
+        last = self._pending[-1] if self._pending else b""
+        end = last.rfind(b"\n") + 1
+        if not end:
+            self._check_length()
             return
-        data = self._pending[0] if len(self._pending) == 1 else b"".join(self._pending)
-        end = data.rfind(b"\n") + 1
-        self._pending, self._size = [data[end:]], len(data) - end
-        if end and self._skipping:
-            begin = data.find(b"\n") + 1
-            data, end, self._skipping = data[begin:], end - begin, False
-            self._line += 1
-        if end:
-            self._parse(data[:end] if end < len(data) else data)
-        if self._size > LONGEST_LINE:
-            if not self._skipping:
-                self._unknown(self._line, self._pending[0])
-            self._pending, self._size, self._skipping = [], 0, True
+        chunk = Chunk(*self._pending[:-1], memoryview(last)[:end])
+        self._pending = [last[end:]]
+        self._size = len(last) - end
+        self._parse(chunk)
 
-    def _parse(self, data: bytes) -> None:
+    def _check_length(self) -> None:
+        """Drop the middle of a line without end, which is no text; what remains of it can't be understood either."""
+        if self._size > 2 * LONGEST_LINE:
+            data = b"".join(self._pending)
+            self._pending = [data[:LONGEST_LINE]]
+            self._size = LONGEST_LINE
+
+    def _parse(self, chunk: Chunk) -> None:
         """Lines -> rows -> the order of time."""
-        chunk = Chunk(data)
         rows = Rows(len(chunk), self.names)
         losses: list[tuple[int, Lost]] = []
         for row in self._bulk.fill(chunk, rows).tolist():
@@ -138,7 +141,7 @@ class TextDecoder:
                 "the last line has no end: its last number may be cut short",
                 example=_shown(self._line, rest),
             )
-        self._parse(rest + b"\n")
+        self._parse(Chunk(rest, b"\n"))
 
     def _no_event(self, said: Chatter | None, number: int, line: bytes) -> None:
         if said is None:

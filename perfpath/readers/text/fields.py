@@ -35,6 +35,11 @@ _ASSIGNED = re.compile(rb"(?:^|[ (])(\w+)=([^ ]*)")
 _NULL = {b"(nil)", b"(null)"}
 
 
+def key_after_dev(event: str) -> bytes | None:
+    """The key that ends the device's name; None for an event whose fields aren't known."""
+    return _KNOWN.get(event, (None,))[0]
+
+
 def parse_fields(event: str, payload: bytes) -> Fields | None:
     """The fields that EVENTS has columns for; None where a known event lacks one of its own or a value is no number."""
     try:

@@ -14,14 +14,14 @@ from perfpath.readers.text.record import FTRACE, PERF_SCRIPT, PERF_TRACE, TRACE_
 from perfpath.tracepoints import HARDIRQ, NMI, SOFTIRQ
 
 TRACE_START: Final = (
-    rb" *(?P<s>\d+)\.(?P<f>\d{3}) (?:\((?: +|[ \d.]+ ms)\): )?(?:\[(?P<cpu>\d+)\] )?"
+    rb" *(?P<s>\d+)\.(?P<f>\d{3}) (?:\((?: {9}|[ \d.]{6,} ms)\): )?(?:\[(?P<cpu>\d{3,})\] )?"
     rb"(?:(?:(?P<comm>.{0,14})/)?(?P<tid>-?\d+) )?"
 )
 """tools/perf/builtin-trace.c: trace__fprintf_tstamp, _entry_head, _comm_tid."""
 _TRACE = re.compile(TRACE_START + rb"(?P<event>[\w.-]+:[\w.-]+)(?P<style>[(:])(?P<payload>.*)\)", re.DOTALL)
 
 SCRIPT_START: Final = (
-    rb"(?:(?: *(?P<comm>\S.{0,14}) +|(?P<anon> {17,})| *)(?P<pid>-?\d+)(?:/(?P<tid>-?\d+))? +|"
+    rb"(?:(?: *(?P<comm>[^ ].{0,14}) +|(?P<anon> {17,})| *)(?P<pid>-?\d+)(?:/(?P<tid>-?\d+))? +|"
     rb" *(?P<alone>[^ \[].{0,14}) +| *)"
     rb"(?:\[(?P<cpu>\d+)\] +)?(?:[A-Za-z]+ +)?(?P<s>\d+)\.(?P<f>\d{9}|\d{6}): "
 )

@@ -19,7 +19,6 @@ _READ = (
     "time_ns", "cpu", "pid", "tid", "comm", "event", "dev", "skbaddr", "len", "protocol", "flags", "ifindex", "rc",
 )  # fmt: skip
 _COLUMNS = tuple(column for column in schema.EVENTS if column.name in _READ)
-_RC_UNKNOWN = np.int32(schema.UNKNOWN_RC)
 
 
 class Rows:
@@ -63,11 +62,14 @@ class Rows:
         return -1 if text is None else self.names[column].code(os.fsdecode(text))
 
     def table(self) -> Table:
-        """The filled rows as EVENTS, in the order of the text; `rc` only where one is known."""
+        """The filled rows as EVENTS, in the order of the text; columns that say nothing cost nothing."""
         there = self.format >= 0
-        given = self.columns if there.all() else {name: array[there] for name, array in self.columns.items()}
-        if (given["rc"] == _RC_UNKNOWN).all():
-            given = {name: array for name, array in given.items() if name != "rc"}
+        whole = bool(there.all())
+        given = {
+            column.name: self.columns[column.name] if whole else self.columns[column.name][there]
+            for column in _COLUMNS
+            if (self.columns[column.name] != column.missing).any()
+        }
         return Table.filled(schema.EVENTS, int(np.count_nonzero(there)), self.names, **given)
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from perfpath.readers.recording import Info
     from perfpath.tables import Names, Table
 
-BLOCK = 1 << 20
+BLOCK = 1 << 22
 HOLD_NS = 1_000_000_000
 """perf trace writes what it found in one CPU's buffer, then the next one's: a file read in pieces may wait longer for
 what comes late than a screen does."""
