@@ -42,17 +42,21 @@ def joined(pieces: Sequence[Columns]) -> Columns:
         return pieces[0]
     if not pieces:
         return no_columns()
-    dtypes = {name: values.dtype for piece in pieces for name, values in piece.items()}
     lengths = [len(next(iter(piece.values()))) for piece in pieces]
-    return {
-        name: np.concatenate(
-            [
-                piece[name] if name in piece else missing(name, length, dtype)
-                for piece, length in zip(pieces, lengths, strict=True)
-            ]
-        )
-        for name, dtype in dtypes.items()
-    }
+    names = dict.fromkeys(name for piece in pieces for name in piece)
+    return {name: one_column(name, [piece.get(name) for piece in pieces], lengths) for name in names}
+
+
+def one_column(name: str, pieces: Sequence[Array | None], lengths: Sequence[int]) -> Array:
+    """One column of several tables; None where a table doesn't have it. A missing one stays a view of one element."""
+    present = [piece for piece in pieces if piece is not None]
+    dtype = present[0].dtype
+    if all(piece.strides == (0,) for piece in present) and len(present) == len(pieces):
+        return np.broadcast_to(present[0][:1], sum(lengths))
+    filled = [
+        missing(name, length, dtype) if piece is None else piece for piece, length in zip(pieces, lengths, strict=True)
+    ]
+    return np.concatenate(filled)
 
 
 def taken(columns: Columns, rows: Array | slice) -> Columns:

@@ -29,10 +29,11 @@ if TYPE_CHECKING:
 class RecordDecoder:
     """Takes records from any number of streams of one recording and gives EVENTS in time order."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, *, whole: bool = False) -> None:
         self._state = state
         self._runs = RunReader(state)
-        self.ordering = Ordering(state.diagnostics)
+        self._whole = whole
+        self.ordering = Ordering(state.diagnostics, whole=whole)
 
     def stream(self, base: int, where: str = "") -> Stream:
         """A new stream of records that begins at offset `base` of its file."""
@@ -53,7 +54,7 @@ class RecordDecoder:
         tasks = self._state.tasks
         tasks.advance(until_ns)
         table = self._table(columns)
-        if until_ns is not None:
+        if until_ns is not None and not self._whole:
             tasks.forget(until_ns)
         return table
 

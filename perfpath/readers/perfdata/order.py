@@ -20,15 +20,20 @@ class Ordering:
     perf reads all CPUs' buffers in rounds. What one round found newest was written before the next round began to
     read, so at the end of the *next* round everything up to that time has been seen (ordered-events.c,
     OE_FLUSH__ROUND).
+
+    limit: events up to this time are certain to be complete. seen: the newest event since somebody last reset it.
+    whole: all that is given will be sorted once more, so that a late event is no harm.
     """
 
-    def __init__(self, diagnostics: Diagnostics) -> None:
+    def __init__(self, diagnostics: Diagnostics, *, whole: bool = False) -> None:
         self._diagnostics = diagnostics
+        self._whole = whole
         self._held: list[Columns] = []
         self._newest = BEFORE_ALL
         self._newest_of_round = BEFORE_ALL
         self.limit = BEFORE_ALL
         self.given = BEFORE_ALL
+        self.seen = BEFORE_ALL
 
     @property
     def held(self) -> int:
@@ -49,26 +54,37 @@ class Ordering:
             self.limit, self._newest_of_round = max(self.limit, self._newest_of_round), self._newest
         if len(times):
             self._newest = max(self._newest, int(highest[-1]))
+            self.seen = max(self.seen, int(highest[-1]))
             self._held.append(columns)
 
     def release(self, until_ns: int | None) -> Columns:
         """All held events not newer than a time (None: all), sorted; equal times in the order of the file."""
-        columns = joined(self._held)
-        times = columns["time_ns"]
-        ready = np.ones(len(times), bool) if until_ns is None else times <= until_ns
-        self._held = [] if ready.all() else [taken(columns, ~ready)]
-        if not ready.all():
-            columns = taken(columns, ready)
-        columns = _sorted(columns)
+        ready, self._held, candidates = [], [], self._held
+        for columns in candidates:
+            times = columns["time_ns"]
+            due = np.ones(len(times), bool) if until_ns is None else times <= until_ns
+            if due.all():
+                ready.append(columns)
+            elif not due.any():
+                self._held.append(columns)
+            else:
+                ready.append(taken(columns, due))
+                self._held.append(taken(columns, ~due))
+        columns = _sorted(joined(ready))
         self._note_late(columns)
         return columns
+
+    def middle(self) -> int:
+        """The time that half of the held events are not newer than."""
+        times = np.concatenate([columns["time_ns"] for columns in self._held])
+        return int(np.partition(times, len(times) // 2)[len(times) // 2])
 
     def _note_late(self, columns: Columns) -> None:
         times = columns["time_ns"]
         if not len(times):
             return
         late = int(np.searchsorted(times, self.given))
-        if late:
+        if late and not self._whole:
             self._diagnostics.note(
                 "late-event",
                 "events that came after newer ones had been shown",

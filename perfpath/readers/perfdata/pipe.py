@@ -8,6 +8,7 @@ from perfpath.diagnostics import Diagnostics
 from perfpath.errors import InputError
 from perfpath.readers.perfdata.decoder import RecordDecoder
 from perfpath.readers.perfdata.header import PIPE_HEADER_SIZE, byte_order
+from perfpath.readers.perfdata.recorded import Recorded
 from perfpath.readers.perfdata.state import State
 from perfpath.readers.recording import Info
 
@@ -15,12 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from perfpath.readers.perfdata.decoder import Stream
-    from perfpath.readers.perfdata.stacks import Stack
-    from perfpath.readers.recording import TaskNamespaces
-    from perfpath.tables import Names, Table
+    from perfpath.tables import Table
 
 
-class PipeDecoder:
+class PipeDecoder(Recorded):
     """A `Decoder` (readers.recording) of pipe-mode perf.data.
 
     fields: columns beyond EVENTS, as `event.field`, such as "skb:kfree_skb.reason".
@@ -33,29 +32,9 @@ class PipeDecoder:
         self._stream: Stream | None = None
 
     @property
-    def info(self) -> Info:
-        """What the recording has said of itself so far."""
-        return self._state.info
-
-    @property
-    def diagnostics(self) -> Diagnostics:
-        """Losses and doubts so far."""
-        return self._state.diagnostics
-
-    @property
-    def names(self) -> dict[str, Names]:
-        """The categories of all tables' columns."""
-        return self._state.names
-
-    @property
-    def tasks(self) -> TaskNamespaces:
-        """Which network namespaces threads were in, so far."""
-        return self._state.tasks.namespaces
-
-    @property
-    def stacks(self) -> list[Stack]:
-        """Kernel stacks by the number in the `stack` column, innermost address first."""
-        return self._state.stacks.stacks
+    def state(self) -> State:
+        """What is known of the recording, for a source that wraps this decoder."""
+        return self._state
 
     def feed(self, data: bytes | memoryview) -> None:
         """Take some more bytes. Raises InputError where they don't begin as a pipe-mode recording does."""
