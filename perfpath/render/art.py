@@ -1,10 +1,10 @@
 """The drawing of the 2017 article, from the data: boxes are namespaces, arrows the way packets went.
 
-       host             | web
-+-----------------------+-------------+
-| docker0 ---> vethfe3f ---> eth0     |  3 requests
-| docker0 <--- vethfe3f <--- eth0     |  3 replies
-+-----------------------+-------------+
+            host            |  web
++---------------------------+--------+
+| docker0 ---> vetha373ab6 ---> eth0 |  3 requests
+| docker0 <--- vetha373ab6 <--- eth0 |  3 replies
++---------------------------+--------+
 """
 
 from __future__ import annotations

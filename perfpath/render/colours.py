@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from perfpath.render.places import UNKNOWN
 
-DIM = "bright_black"
+DIM = "dim"
 DOUBT = "bold yellow"
 WEIGHTS = {"error": "bold red", "warning": DOUBT, "info": DIM, "": "bold"}
 

@@ -48,14 +48,10 @@ class Packet(NamedTuple):
 
     @property
     def pairing(self) -> str:
-        """Its role in words: `request, answered by packet 1`; "" where it has none."""
+        """Its role in words: `request, answered by 1`; "" where it has none."""
         if self.peer < 0:
             return self.role
-        return (
-            f"{self.role} to packet {self.peer}"
-            if self.role == "reply"
-            else f"{self.role}, answered by packet {self.peer}"
-        )
+        return f"{self.role} to {self.peer}" if self.role == "reply" else f"{self.role}, answered by {self.peer}"
 
 
 def packets_of(table: Table) -> Iterator[Packet]:

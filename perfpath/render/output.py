@@ -152,6 +152,6 @@ def _print_to(screen: Console) -> Footer:
         from perfpath.render.colours import WEIGHTS
 
         for line in found:
-            screen.print(Text(line.text, WEIGHTS[line.weight]))
+            screen.print(Text(line.text, WEIGHTS[line.weight]), soft_wrap=not screen.is_terminal)
 
     return write

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.measure import Measurement
+from rich.padding import Padding
+from rich.segment import Segment, Segments
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
     from perfpath.tables import Table
 
 
+NARROW = 80  # cells: in less, a path would be folded into a tower
+
+
 class TableWriter:
     """Collects the rows of journeys that ended, and prints them at the end.
 
@@ -39,7 +44,7 @@ class TableWriter:
         self._clock = clock
         self._limit = Limit(limit)
         self._colours = Colours()
-        self._rows: list[tuple[Text, ...]] = []
+        self._rows: list[tuple[list[Text], Text]] = []
 
     def show(self, update: Update) -> None:
         """Take the closed journeys."""
@@ -50,27 +55,42 @@ class TableWriter:
 
     def end(self, tally: Tally, diagnostics: Diagnostics) -> None:  # noqa: ARG002
         """Print the table."""
-        table = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-        for name in ("packet", "time", "hops", "duration"):
-            table.add_column(name, justify="right", no_wrap=True)
-        for name in ("role", "path"):
-            table.add_column(name, overflow="fold")
-        for row in self._rows:
-            table.add_row(*row)
+        if self._console.is_terminal and self._console.width < NARROW:
+            self._print_narrow()
+        else:
+            self._print_wide()
+        if self._limit.remark:
+            self._console.print(Text(self._limit.remark, DOUBT))
+
+    def _print_wide(self) -> None:
+        table = _table()
+        table.add_column("path", overflow="fold")
+        for cells, path in self._rows:
+            table.add_row(*cells, path)
         if not self._console.is_terminal:  # never cut or fold what a program may read
             widest = Measurement.get(self._console, self._console.options.update(width=10**6), table).maximum
             self._console.width = max(self._console.width, widest)
         self._console.print(table, soft_wrap=False)
-        if self._limit.remark:
-            self._console.print(Text(self._limit.remark, DOUBT))
 
-    def _row(self, packet: Packet, hops: Table) -> tuple[Text, ...]:
+    def _print_narrow(self) -> None:
+        """Paths have lines of their own."""
+        table = _table()
+        for cells, _ in self._rows:
+            table.add_row(*cells)
+        lines = self._console.render_lines(table, pad=False)
+        paths = [Text("path"), *(path for _, path in self._rows)]
+        for line, path in zip(lines, paths, strict=True):
+            self._console.print(Segments([*line, Segment.line()]))
+            self._console.print(Padding(path, (0, 0, 0, 4)), soft_wrap=False)
+
+    def _row(self, packet: Packet, hops: Table) -> tuple[list[Text], Text]:
         span = duration(packet.end_ns - packet.start_ns)
-        role = Text(packet.pairing)
+        path = self._path(Path(steps_of(hops)))
         if not packet.complete:
-            role.append(" incomplete", DOUBT)
+            path.append("  incomplete", DOUBT)
         numbers = (str(packet.journey), self._clock.text(packet.start_ns), str(packet.hops), span)
-        return (*map(Text, numbers), role, self._path(Path(steps_of(hops))))
+        peer = str(packet.peer) if packet.peer >= 0 else ""
+        return [Text(cell) for cell in (*numbers, packet.role, peer)], path
 
     def _path(self, path: Path) -> Text:
         text = Text()
@@ -82,3 +102,12 @@ class TableWriter:
             text.append(place.dev)
             space = place.space
         return text
+
+
+def _table() -> RichTable:
+    table = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name in ("packet", "time", "hops", "duration"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("role", no_wrap=True)
+    table.add_column("peer", justify="right", no_wrap=True)
+    return table

@@ -1,9 +1,9 @@
 """Journeys for people: a header for each packet and a line for each place it was seen, as it happens.
 
-packet 0  request, answered by packet 1  98 bytes  3 hops in 18.0 us  +0.000000 s  skb 0xffff96d481988700
-           docker0 ->            host         unique-name  ping/2563 cpu 0
-  +4.00 us vethfe3f18d ->        host         unique-name  ping/2563 cpu 0
-  +14.0 us -> eth0               web          link         ping/2563 cpu 0
+packet 0  request, answered by 1  98 bytes  3 hops in 18.0 us  +0.000000 s  skb 0xffff96d481988700
+               docker0 >       host          unique-name  ping/2563 cpu 0
+    +4.00 us   vetha373ab6 >   host          unique-name  ping/2563 cpu 0
+    +14.0 us > eth0             web           link         ping/2563 cpu 0
 """
 
 from __future__ import annotations
@@ -79,12 +79,13 @@ class TreeStream:
         texts: list[Text] = []
         for hop in hops_of(shown.hops, self._namer):
             if hop.journey != self._last:
-                texts.append(self._header(packets[hop.journey], hop, ended=hop.journey in ended))
+                texts += self._header(packets[hop.journey], hop, ended=hop.journey in ended)
                 self._last = hop.journey
             texts += self._lines(hop)
         return texts
 
-    def _header(self, packet: Packet, first: Hop, *, ended: bool) -> Text:
+    def _header(self, packet: Packet, first: Hop, *, ended: bool) -> list[Text]:
+        """What is known of the packet; when it began and its address only where it is shown first."""
         text = Text.assemble((f"packet {packet.journey}", "bold"))
         if first.number:
             text.append(" (continued, ended)" if ended else " (continued)", DIM)
@@ -96,14 +97,14 @@ class TreeStream:
             text.append(f"  {count(packet.hops, 'hop')} in {duration(packet.end_ns - packet.start_ns)}")
         if not packet.complete:
             text.append("  incomplete: events were lost on its way", DOUBT)
-        if not first.number:
-            text.append(f"  {self._clock.text(packet.start_ns)}  skb {packet.skbaddr:#x}", DIM)
-        if ended and packet.cut:
-            text.append(f"  cut: {packet.cut}", DIM)
-        return text
+        if first.number:
+            return [text]
+        details = f"{self._clock.text(packet.start_ns)}  skb {packet.skbaddr:#x}"
+        details += f"  cut: {packet.cut}" if ended and packet.cut else ""
+        return self._fitted(text.append("  "), Text(details, DIM))
 
     def _lines(self, hop: Hop) -> list[Text]:
-        """The hop in one line, or with its details in a second where a terminal is too narrow."""
+        """The hop: when, device, namespace, how that is known, and who was running."""
         arrow = "\N{RIGHTWARDS ARROW}" if self._console.encoding.startswith("utf") else ">"
         device = f"  {hop.dev} {arrow}" if hop.direction == "tx" else f"{arrow} {hop.dev}"
         self._place_cells = max(self._place_cells, width(hop.place))
@@ -116,13 +117,16 @@ class TreeStream:
             details.append(ljust(hop.evidence, EVIDENCE_CELLS) + "  ", DIM)
         details.append(hop.task, DIM)
         details.rstrip()
-        if self._console.is_terminal and text.cell_len + self._place_cells + 2 + details.cell_len > self._console.width:
-            text.append(hop.place, self._colours.of(hop.place))
-            return [text, Text(" " * DETAILS).append_text(details)] if details else [text]
         text.append(ljust(hop.place, self._place_cells) + "  ", self._colours.of(hop.place))
-        text.append_text(details)
-        text.rstrip()
-        return [text]
+        return self._fitted(text, details)
+
+    def _fitted(self, text: Text, details: Text) -> list[Text]:
+        """One line, or two where a terminal is too narrow; pipes have no width."""
+        folded = self._console.is_terminal and text.cell_len + details.cell_len > self._console.width
+        found = [text, Text(" " * DETAILS).append_text(details)] if folded and details else [text.append_text(details)]
+        for line in found:
+            line.rstrip()
+        return found
 
 
 class TreeWriter(TreeStream):

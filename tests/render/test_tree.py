@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
+from perfpath.diagnostics import Diagnostics
 from perfpath.readers.recording import Info
 from perfpath.render.clock import Clock
 from perfpath.render.places import Namer
 from perfpath.render.progress import whole
+from perfpath.render.summary import Tally
+from perfpath.render.table import TableWriter
 from perfpath.render.tree import TreeStream
 
 if TYPE_CHECKING:
@@ -87,11 +90,29 @@ def test_a_namespace_keeps_its_colour(bridge_ping: Story) -> None:
 
 def test_narrow_terminals_get_the_details_in_a_second_line(bridge_ping: Story) -> None:
     lines = plain(colourful(bridge_ping, width=50)).splitlines()
-    assert lines[1:5] == [
+    assert lines[1:6] == [
+        "               +0.000000 s  skb 0xffff96d481988700",
         "               docker0 →        host",
         "               unique-name  ping/2563 cpu 0",
         "    +4.00 us   vetha373ab6 →    host",
         "               unique-name  ping/2563 cpu 0",
+    ]
+
+
+def test_narrow_terminals_get_paths_in_lines_of_their_own(bridge_ping: Story) -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, color_system=None, width=60, soft_wrap=True)
+    table = TableWriter(console, Namer(), Clock())
+    table.show(whole(bridge_ping.result(0, 2)))
+    table.end(Tally(), Diagnostics())
+    stream = console.file
+    assert isinstance(stream, io.StringIO)
+    assert [line.rstrip() for line in stream.getvalue().splitlines()] == [
+        "packet         time  hops  duration  role     peer",
+        "    path",
+        "     0  +0.000000 s     3   18.0 us  request     1",
+        "    [host] docker0 > vetha373ab6 > [web] eth0",
+        "     1  +0.000030 s     3   9.00 us  reply       0",
+        "    [web] eth0 > [host] vetha373ab6 > docker0",
     ]
 
 
