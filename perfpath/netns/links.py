@@ -30,6 +30,8 @@ SKIP_STATISTICS = 1 << 3  # RTEXT_FILTER_SKIP_STATS: nobody here asks for counte
 IFA_ADDRESS, IFA_LOCAL = 1, 2
 NETNSA_NSID, NETNSA_FD = 1, 3
 
+# Kinds whose IFLA_LINK always is the device they sit on.
+STACKED = frozenset({"vlan", "macvlan", "macvtap", "ipvlan", "ipvtap", "macsec"})
 PAIRS = frozenset({"veth", "netkit"})  # kinds of which IFLA_LINK is the other end, not a device below
 
 
@@ -115,19 +117,24 @@ def link_from(body: bytes) -> Link:
         _signed(given, IFLA_MTU) or 0,
         bool(flags & IFF_UP),
         _signed(given, IFLA_MASTER) or 0,
-        _lower(given, kind, ifindex, nsid, details),
+        lower_of(_signed(given, IFLA_LINK), kind, ifindex, nsid, details.pop("link", 0)),
         nsid,
         details,
     )
 
 
-def _lower(given: dict[int, bytes], kind: str, ifindex: int, nsid: int | None, details: Details) -> int:
-    """IFLA_LINK, or what stands for it: kernels before 4.20 left it out where both ends have the same ifindex."""
-    link = _signed(given, IFLA_LINK)
-    if link is None and nsid is not None and kind in PAIRS:
-        return ifindex
-    below = details.pop("link", 0)  # vxlan and tunnels say it among their own attributes
-    return link or (below if isinstance(below, int) else 0)
+def lower_of(link: int | None, kind: str, ifindex: int, nsid: int | None, below: object = 0) -> int:
+    """What IFLA_LINK really says; 0 for nothing.
+
+    Kernels before 4.20 left it out where both ends have the same ifindex. A tunnel whose packets go on in another
+    namespace gives its *own* ifindex there for want of a device; the device, if it is bound to one, is `below`, among
+    its own attributes (net/core/rtnetlink.c: nla_put_iflink, rtnl_fill_link_netnsid).
+    """
+    if kind in PAIRS or kind in STACKED:
+        return ifindex if link is None and nsid is not None else link or 0
+    if isinstance(below, int) and below:
+        return below
+    return 0 if link is None or link == ifindex else link
 
 
 def _text(raw: bytes) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from perfpath.netns.inventory import Interface
-from perfpath.netns.links import PAIRS, Link
+from perfpath.netns.links import PAIRS, STACKED, Link
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -105,15 +105,36 @@ class Atlas:
         look = self.looks[inum]
         return tuple(self._interface(look, link) for link in look.links)
 
+    def deduce(self) -> None:
+        """Find out what numbers mean without asking: only where one reading is left, for a saved list of links.
+
+        A number stands for one namespace in all links that use it, and no two numbers of a namespace for the same one.
+        Only pairs tell enough. Right if all namespaces are listed; pairs that look the same stay unknown.
+        """
+        unsettled = {
+            (inum, nsid): self._candidates(inum, links)
+            for inum in self.looks
+            for nsid, links in self.numbers(inum).items()
+            if any(link.kind in PAIRS for link in links)
+        }
+        settled = True
+        while settled:
+            settled = False
+            for (inum, nsid), candidates in list(unsettled.items()):
+                taken = {there for (here, _), there in self.meaning.items() if here == inum}
+                fitting = [each for each in candidates if each not in taken]
+                if len(fitting) == 1:
+                    self.meaning[inum, nsid] = fitting[0]
+                    del unsettled[inum, nsid]
+                    settled = True
+
     def _interface(self, look: Look, link: Link) -> Interface:
         there = look.inum if link.nsid is None else self.meaning.get((look.inum, link.nsid), 0)
         paired = link.kind in PAIRS
         peer = link.link if paired and self._is_peer(look.inum, link, there) else 0
         lower = 0 if paired or (link.nsid is None and link.link == link.ifindex) else link.link
         details = link.details
-        if (
-            not paired and link.nsid is not None and there
-        ):  # tunnels: where their packets go on, with or without a device
+        if there and link.nsid is not None and not paired and link.kind not in STACKED:
             details = {**details, "underlay_netns": there}
         return Interface(
             look.inum,
