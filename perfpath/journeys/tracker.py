@@ -5,7 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from perfpath.journeys import engine, rules
+from perfpath.journeys.build import Builder, Roles
+from perfpath.journeys.locate import Locator
+from perfpath.journeys.losses import Losses
+from perfpath.journeys.observe import Observer
+from perfpath.journeys.topology import Topology
+from perfpath.tables import concatenated
+
 if TYPE_CHECKING:
+    from perfpath.journeys.engine import Pass
+    from perfpath.tables import Array
     from perfpath.diagnostics import Diagnostics
     from perfpath.netns.inventory import Inventory
     from perfpath.tables import Table
@@ -43,27 +55,172 @@ class Update:
     open: Result
 
 
+_EVER = np.iinfo(np.int64).max
+_UNASKED, _NONE = -2, -1  # in `_reply` and `_request`: not decided yet; decided, and there is none
+_KEPT = ("_number", "_reply", "_request")  # columns that a journey's first row carries from pass to pass
+
+MIN_ROWS = 16_384
+"""So many rows are worked through at once whatever is held already; a longer stretch waits for as many new ones."""
+
+
 class Tracker:
     """Follows packets through a stream of EVENTS.
 
     inventory: None where nobody knows the topology. The diagnostics also carry the losses that make journeys
     incomplete: they may grow between calls.
+
+    A journey is closed when nothing that may still come can be part of it, answer it, or change what it was paired
+    with: `gap_ns` and twice `reply_ns` after its last hop. So many nanoseconds of events are held.
     """
 
     def __init__(self, inventory: Inventory | None, diagnostics: Diagnostics, options: Options | None = None) -> None:
-        raise NotImplementedError
+        self._options = options or Options()
+        self._diagnostics = diagnostics
+        self._locator = Locator(None if inventory is None else Topology(inventory))
+        self._observer = Observer(self._options.reply_ns)
+        self._builder = Builder()
+        self._held: Table | None = None
+        self._new: list[Table] = []
+        self._next = 0
+        self._open: Result | None = None
 
     def feed(self, events: Table) -> Update:
         """Take the next EVENTS in time order."""
-        raise NotImplementedError
+        self._new.append(_started(self._observer.observe(events)))
+        waiting = sum(len(table) for table in self._new)
+        held = 0 if self._held is None else len(self._held)
+        if self._open is not None and waiting < held and held + waiting > MIN_ROWS:
+            nothing = np.zeros(0, dtype=np.int64)
+            return Update(Result(self._open.hops.take(nothing), self._open.journeys.take(nothing)), self._open)
+        rows = self._rows()
+        now = int(rows["time_ns"][-1]) if len(rows) else 0
+        closed, self._open = self._pass(rows, now - self._options.gap_ns)
+        return Update(closed, self._open)
 
     def close(self) -> Result:
         """The end of the stream: all journeys that were still open."""
-        raise NotImplementedError
+        return self._pass(self._rows(), _EVER)[0]
+
+    def _rows(self) -> Table:
+        tables = ([] if self._held is None else [self._held]) + self._new
+        self._new = []
+        if not tables:
+            from perfpath import schema
+            from perfpath.tables import Names, Table
+
+            names = {column.name: Names() for column in schema.EVENTS if column.dtype == "category"}
+            tables = [_started(self._observer.observe(Table.filled(schema.EVENTS, 0, names)))]
+        return concatenated(tables)
+
+    def _pass(self, rows: Table, settled_ns: int) -> tuple[Result, Result]:
+        """(closed, open) journeys; keeps the rows of the open ones. settled_ns: no hop before it can get another."""
+        options, fallback = self._options, self._observer.fallback
+        done = engine.run(
+            rows,
+            self._locator,
+            Losses(self._diagnostics.losses),
+            gap_ns=options.gap_ns,
+            reply_ns=options.reply_ns,
+            fallback=fallback,
+        )
+        number = self._numbers(done)
+        roles = self._roles(done, number, settled_ns)
+        end = done.seen.time[done.chains.starts + done.chains.sizes - 1]
+        ready = end < settled_ns - 2 * options.reply_ns if settled_ns != _EVER else np.ones(len(end), dtype=bool)
+        order = np.argsort(number)
+        closed = Result(*self._builder.tables(done, number, roles, order[ready[order]], fallback=fallback))
+        self._report(done, ready, closed)
+        if settled_ns == _EVER:
+            self._held = None
+            return closed, closed
+        still = Result(*self._builder.tables(done, number, roles, order[~ready[order]], fallback=fallback))
+        self._held = _remaining(done, ready)
+        return closed, still
+
+    def _numbers(self, done: Pass) -> Array:
+        """The number of each chain: the one it had, or the next, in the order of first hops."""
+        first = done.seen.rows[done.chains.starts]
+        number = done.observed["_number"][first]
+        new = np.flatnonzero(number < 0)
+        number[new[np.argsort(first[new])]] = np.arange(self._next, self._next + len(new))
+        self._next += len(new)
+        done.observed["_number"][first] = number
+        return number
+
+    def _roles(self, done: Pass, number: Array, settled_ns: int) -> Roles:
+        """Who answers whom; what can't change any more is written down with the journeys' first rows."""
+        first = done.seen.rows[done.chains.starts]
+        reply, request = done.observed["_reply"][first], done.observed["_request"][first]
+        open_pair = (reply[done.pairs.request] == _UNASKED) & (request[done.pairs.reply] == _UNASKED)
+        pairs = done.pairs.take(np.flatnonzero(open_pair))
+        start = done.seen.time[done.chains.starts]
+        end = done.seen.time[done.chains.starts + done.chains.sizes - 1]
+        before = settled_ns - self._options.reply_ns
+        asked, answers = pairs.request, pairs.reply
+        final = (end[asked] < before) | (start[answers] < before)
+        now_reply, now_request = reply.copy(), request.copy()
+        now_reply[asked], now_request[answers] = number[answers], number[asked]
+        reply[(reply == _UNASKED) & (end < before)] = _NONE
+        request[(request == _UNASKED) & (start < before)] = _NONE
+        reply[asked[final]], request[answers[final]] = number[answers[final]], number[asked[final]]
+        done.observed["_reply"][first], done.observed["_request"][first] = reply, request
+        return Roles(now_reply, now_request)
+
+    def _report(self, done: Pass, ready: Array, closed: Result) -> None:
+        """Count what was cut, and what is doubtful, of the journeys that are closed now."""
+        note = self._diagnostics.note
+        cuts = closed.journeys["cut"]
+        names = closed.journeys.names["cut"]
+        for code, count in enumerate(np.bincount(cuts[cuts >= 0], minlength=len(names)).tolist()):
+            if count:
+                rule = names[code] or ""
+                note(f"cut-{rule}", f"chains cut: {rules.MEANING[rule]}", severity="info", count=count)
+        if doubtful := int(np.count_nonzero(done.doubtful & np.repeat(ready, done.chains.sizes))):
+            note("doubtful-join", "hops taken for the same packet's that may be another's", severity="info", count=doubtful)
+        if ambiguous := int(np.count_nonzero(closed.hops["candidates"] >= 0)):
+            note(
+                "ambiguous-place",
+                "hops whose interface stands in several namespaces, and nothing tells which",
+                count=ambiguous,
+                advice="record with --packets socket, which settles it",
+            )
+        if self._observer.fallback and len(closed.journeys):
+            self._diagnostics.notes.pop("fallback-tracepoints", None)
+            note(
+                "fallback-tracepoints",
+                "none of the four tracepoints that show each hop once was recorded: net_dev_xmit and netif_receive_skb "
+                "stand in, and places are told by unique names only",
+                advice="record net:net_dev_queue, net:netif_rx, net:netif_receive_skb_entry, net:napi_gro_receive_entry",
+            )
+
+
+def _started(observed: Table) -> Table:
+    """Observed rows with the columns that journeys keep, nothing known yet."""
+    return observed.extended(
+        **{name: np.full(len(observed), value, dtype=np.int64) for name, value in zip(_KEPT, (-1, -2, -2), strict=True)}
+    )
+
+
+def _remaining(done: Pass, ready: Array) -> Table:
+    """The rows that later passes need: hops of open journeys, and what else happened to their addresses since."""
+    observed = done.observed
+    open_hops = done.seen.rows[np.repeat(~ready, done.chains.sizes)]
+    keep = np.zeros(len(observed), dtype=bool)
+    keep[open_hops] = True
+    others = np.flatnonzero(observed["_seq"] < 0)
+    if len(others) and len(open_hops):
+        addresses, first = np.unique(observed["skbaddr"][open_hops], return_index=True)
+        since = observed["time_ns"][open_hops][first]
+        at = np.minimum(np.searchsorted(addresses, observed["skbaddr"][others]), len(addresses) - 1)
+        mine = (addresses[at] == observed["skbaddr"][others]) & (observed["time_ns"][others] >= since[at])
+        keep[others[mine]] = True
+    return observed.take(np.flatnonzero(keep))
 
 
 def follow(
     events: Table, inventory: Inventory | None, diagnostics: Diagnostics, options: Options | None = None
 ) -> Result:
     """All journeys of a whole EVENTS table."""
-    raise NotImplementedError
+    tracker = Tracker(inventory, diagnostics, options)
+    tracker._new.append(_started(tracker._observer.observe(events)))  # noqa: SLF001 - one pass over all
+    return tracker.close()

@@ -1,0 +1,135 @@
+"""A pass as tables: HOPS and JOURNEYS with the columns the schema declares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from perfpath import schema
+from perfpath.journeys import locate, rules
+from perfpath.journeys.fold import folded
+from perfpath.tables import Names, Table
+
+if TYPE_CHECKING:
+    from perfpath.journeys.engine import Pass
+    from perfpath.tables import Array
+
+EVIDENCE = (locate.KERNEL, locate.SOCKET, locate.CONTEXT, locate.UNIQUE, locate.LINK, locate.INFERRED)
+EVENT_COLUMNS = tuple(column.name for column in schema.EVENTS)
+REQUEST, REPLY = 0, 1
+
+
+@dataclass(slots=True)
+class Roles:
+    """For each chain the journey that answers it, and the one it answers, by their numbers; -1 for none."""
+
+    reply: Array
+    request: Array
+
+
+@dataclass(slots=True)
+class Builder:
+    """Makes tables; all it makes share their names and the numbers of distinct paths."""
+
+    _names: dict[str, Names] = field(
+        default_factory=lambda: {
+            "direction": Names(("tx", "rx")),
+            "evidence": Names(EVIDENCE),
+            "netns_name": Names(),
+            "candidates": Names(),
+            "role": Names(("request", "reply")),
+            "cut": Names(rules.RULES[rules.FREE :]),
+        }
+    )
+    _paths: dict[tuple[object, ...], int] = field(default_factory=dict)
+
+    def tables(self, done: Pass, number: Array, roles: Roles, chosen: Array, *, fallback: bool) -> tuple[Table, Table]:
+        """(HOPS, JOURNEYS) of the chosen chains.
+
+        number: the journey's, for each chain. chosen: chains in the order of their numbers.
+        """
+        chains = done.chains
+        starts, sizes = chains.starts[chosen], chains.sizes[chosen]
+        offsets = np.cumsum(sizes) - sizes
+        hop = np.arange(int(sizes.sum())) - np.repeat(offsets, sizes)
+        at = np.repeat(starts, sizes) + hop
+        hops = self._hops(done, number, chosen, at, hop, fallback=fallback)
+        return hops, self._journeys(done, number, roles, chosen)
+
+    def _hops(self, done: Pass, number: Array, chosen: Array, at: Array, hop: Array, *, fallback: bool) -> Table:
+        observed, seen, chains = done.observed, done.seen, done.chains
+        rows = seen.rows[at]
+        columns = {name: _taken(observed[name], rows) for name in EVENT_COLUMNS if name in observed}
+        columns |= {name: column[rows] for name, column in folded(observed, fallback=fallback).items()}
+        sizes = chains.sizes[chosen]
+        delta = np.diff(columns["time_ns"], prepend=columns["time_ns"][:1])
+        delta[hop == 0] = 0
+        columns |= {
+            "journey": np.repeat(number[chosen], sizes),
+            "hop": hop,
+            "direction": np.where(seen.tx[at], 0, 1),
+            "delta_ns": delta,
+        }
+        columns |= self._places(done, np.repeat(chains.path[chosen], sizes), hop)
+        names = {**observed.names, **{name: self._names[name] for name in ("direction", "netns_name", "evidence", "candidates")}}
+        return Table.filled(schema.HOPS, len(at), names, **columns)
+
+    def _places(self, done: Pass, path: Array, hop: Array) -> dict[str, Array]:
+        spots = [spot for located in done.located for spot in located.spots]
+        offsets = np.cumsum([0, *(len(located.spots) for located in done.located)])
+        which = offsets[path] + hop
+        texts, candidates = self._names["netns_name"], self._names["candidates"]
+        netns = np.array([spot.netns for spot in spots], dtype=np.uint32)
+        name = np.array([-1 if spot.name is None else texts.code(spot.name) for spot in spots], dtype=np.int32)
+        evidence = np.array([EVIDENCE.index(spot.evidence) if spot.evidence else -1 for spot in spots], dtype=np.int32)
+        left = np.array(
+            [candidates.code(",".join(map(str, spot.candidates))) if spot.candidates else -1 for spot in spots],
+            dtype=np.int32,
+        )
+        return {"netns": netns[which], "netns_name": name[which], "evidence": evidence[which], "candidates": left[which]}
+
+    def _journeys(self, done: Pass, number: Array, roles: Roles, chosen: Array) -> Table:
+        seen, chains = done.seen, done.chains
+        first = chains.starts[chosen]
+        last = first + chains.sizes[chosen] - 1
+        reply, request = roles.reply[chosen], roles.request[chosen]
+        follower = np.minimum(last + 1, len(seen) - 1)
+        cut = np.where(follower == last, rules.START, done.cut[follower]) if len(seen) else done.cut
+        names = {name: self._names[name] for name in ("role", "cut")}
+        return Table.filled(
+            schema.JOURNEYS,
+            len(chosen),
+            names,
+            journey=number[chosen],
+            skbaddr=done.observed["skbaddr"][seen.rows[first]],
+            start_ns=seen.time[first],
+            end_ns=seen.time[last],
+            hops=chains.sizes[chosen],
+            path=self._numbered(done, number)[chains.path[chosen]],
+            role=np.where(request >= 0, REPLY, np.where(reply >= 0, REQUEST, -1)),
+            peer=np.maximum(request, reply),
+            complete=done.complete[chosen],
+            cut=np.where((cut <= rules.START) | (cut == rules.GAP), -1, cut - rules.FREE),
+        )
+
+    def _numbered(self, done: Pass, number: Array) -> Array:
+        """The number of each distinct path, new ones numbered in the order of their first journeys."""
+        chains = done.chains
+        first = np.full(len(chains.example), np.iinfo(np.int64).max)
+        np.minimum.at(first, chains.path, number)
+        numbers = np.zeros(len(first), dtype=np.int32)
+        for path in np.argsort(first, kind="stable").tolist():
+            hops = done.seen.rows[chains.hops_of(path)]
+            key = (
+                *zip(done.observed["event"][hops].tolist(), done.observed["dev"][hops].tolist(), strict=True),
+                *((spot.netns, spot.name) for spot in done.located[path].spots),
+            )
+            numbers[path] = self._paths.setdefault(key, len(self._paths))
+        return numbers
+
+
+def _taken(column: Array, rows: Array) -> Array:
+    """The rows of a column; one that is the same everywhere stays a view of one element."""
+    return np.broadcast_to(column[:1], len(rows)) if column.strides == (0,) and len(column) else column[rows]

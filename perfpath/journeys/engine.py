@@ -1,0 +1,206 @@
+"""One pass over observed events: chains, places, roles. `tracker` decides which events a pass sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from perfpath.journeys import chains as chaining
+from perfpath.journeys import locate, rules, split
+from perfpath.journeys.observe import HOP_NAMES, IS_TX, PROCESS
+from perfpath.journeys.pair import Pairs, paired
+from perfpath.journeys.paths import Chains, grouped
+from perfpath.journeys.sightings import Sightings, sighted
+
+if TYPE_CHECKING:
+    from perfpath.journeys.locate import Located, Locator
+    from perfpath.journeys.losses import Losses
+    from perfpath.tables import Array, Table
+
+LOSS_MARGIN_NS = 100_000
+"""A loss so soon after a packet's last hop, or before its first, may have taken more of its hops."""
+
+NO_START = (rules.LOSS, rules.LENGTH)  # after these the first hop seen may not be the packet's first
+KNOWN_BY = ("", locate.KERNEL, locate.CONTEXT, locate.LINK)
+
+
+@dataclass(slots=True)
+class Pass:
+    """What one pass found. Arrays by chain are in the order of `seen`, which is that of addresses.
+
+    cut: the rule at each sighting. located: the solution of each distinct path. doubtful: mask over the sightings.
+    """
+
+    observed: Table
+    seen: Sightings
+    cut: Array
+    doubtful: Array
+    chains: Chains
+    located: list[Located]
+    pairs: Pairs
+    complete: Array
+
+
+def run(
+    observed: Table, locator: Locator, losses: Losses, *, gap_ns: int, reply_ns: int, fallback: bool
+) -> Pass:
+    """Follow all packets in an observed table."""
+    seen = sighted(observed, fallback=fallback)
+    spots = chaining.spots_of(seen)
+    threads = chaining.kernel_threads(observed.names["comm"], observed["comm"][seen.rows], seen.context)
+    both_ways = bool(seen.tx.any()) and not bool(seen.tx.all())
+    locator.steps_known = both_ways and not fallback  # where hops are missing, steps between the others say nothing
+    cut, strong, doubtful = chaining.cut_chains(
+        seen,
+        spots,
+        observed.names["dev"],
+        locator.topology if locator.steps_known else None,
+        losses,
+        gap_ns,
+        threads,
+    )
+    known = _kernel_places(observed, seen)
+    placing = _Placing(observed, seen, spots, locator, known, ~threads & (not fallback), losses)
+    chains, located = placing.solved(cut, strong)
+    pairs = paired(seen, chains, observed, reply_ns)
+    chains, located = placing.answered(cut, chains, located, pairs)
+    return Pass(observed, seen, cut, doubtful, chains, located, pairs, _complete(seen, cut, chains, losses))
+
+
+def _kernel_places(observed: Table, seen: Sightings) -> Array:
+    """For each sighting its namespace as the event itself has it, as `_Placing.known` codes it."""
+    netns = observed["netns"]
+    if netns.strides == (0,) and not (len(netns) and netns[0]):
+        return np.zeros(len(seen), dtype=np.int64)
+    values = netns[seen.rows].astype(np.int64)
+    values[values != 0] |= KNOWN_BY.index(locate.KERNEL) << 32
+    return values
+
+
+@dataclass(slots=True)
+class _Placing:
+    """Solves the distinct paths of a pass.
+
+    known: for each sighting the namespace known beforehand, the evidence (KNOWN_BY) above bit 32, 0 for none.
+    trusted: sightings whose process may tell where they are.
+    """
+
+    observed: Table
+    seen: Sightings
+    spots: chaining.Spots
+    locator: Locator
+    known: Array
+    trusted: Array
+    losses: Losses
+
+    def solved(self, cut: Array, strong: Array) -> tuple[Chains, list[Located]]:
+        """Chains and their places. Chains that are impossible as a whole are cut where they must be (in `cut`)."""
+        chains = self._chains(cut, self._with_senders(cut))
+        located = self._solve(chains)
+        wrong = [number for number, each in enumerate(located) if each.contradicted]
+        if wrong and self._recut(cut, strong, chains, wrong):
+            chains = self._chains(cut, self._with_senders(cut))
+            located = self._solve(chains)
+        return chains, located
+
+    def answered(
+        self, cut: Array, chains: Chains, located: list[Located], pairs: Pairs
+    ) -> tuple[Chains, list[Located]]:
+        """The same, with replies beginning in the namespace where their requests ended."""
+        where = self.endings(chains, located)[pairs.request]
+        lost = self.beginnings(chains, located)[pairs.reply] == 0
+        useful = np.flatnonzero(pairs.direct & lost & (where != 0))
+        if not len(useful):
+            return chains, located
+        known = self._with_senders(cut)
+        known[chains.starts[pairs.reply[useful]]] = where[useful] | KNOWN_BY.index(locate.LINK) << 32
+        again = self._chains(cut, known)
+        return again, self._solve(again)
+
+    def endings(self, chains: Chains, located: list[Located]) -> Array:
+        """The namespace each chain ended in for certain, 0 where unknown."""
+        return np.array([self._ending(each) for each in located], dtype=np.int64)[chains.path]
+
+    def _ending(self, located: Located) -> int:
+        spot = located.spots[-1]
+        topology = self.locator.topology
+        if topology is None or not spot.netns or not spot.places:
+            return 0
+        receivers = {netns for number in spot.places for netns in topology.receivers(topology.places[number])}
+        return spot.netns if receivers == {spot.netns} else 0
+
+    def beginnings(self, chains: Chains, located: list[Located]) -> Array:
+        """The namespace each chain began in, 0 where unknown."""
+        return np.array([each.spots[0].netns for each in located], dtype=np.int64)[chains.path]
+
+    def _chains(self, cut: Array, known: Array) -> Chains:
+        self.known = known
+        return grouped(cut != rules.JOINED, self.spots.of, known) if known.any() else grouped(cut != 0, self.spots.of)
+
+    def _with_senders(self, cut: Array) -> Array:
+        """What is known beforehand, with the senders' namespaces at the first hops that processes sent."""
+        known = self.known & ((2 << 32) - 1)  # only what the kernel said
+        known[(known >> 32) != KNOWN_BY.index(locate.KERNEL)] = 0
+        starts = np.flatnonzero((cut != rules.JOINED) & ~np.isin(cut, NO_START))
+        seen = self.seen
+        sent = starts[seen.tx[starts] & (seen.context[starts] == PROCESS) & self.trusted[starts] & (known[starts] == 0)]
+        if len(sent) and self.losses:
+            time = seen.time[sent]
+            sent = sent[~self.losses.overlap(time - LOSS_MARGIN_NS, time, seen.cpu[sent])]
+        netns = self.observed["task_netns"][seen.rows[sent]].astype(np.int64)
+        known[sent] = np.where(netns != 0, netns | KNOWN_BY.index(locate.CONTEXT) << 32, 0)
+        return known
+
+    def _solve(self, chains: Chains) -> list[Located]:
+        return [self.locator.solve(self._steps(chains.hops_of(path))) for path in range(len(chains.example))]
+
+    def _steps(self, hops: slice, strong: Array | None = None) -> tuple[locate.Step, ...]:
+        texts = self.observed.names["dev"]
+        spots = self.spots.of[hops]
+        firm = [False] * len(spots) if strong is None else strong[hops].tolist()
+        return tuple(
+            locate.Step(texts[dev], tx, known & 0xFFFFFFFF, KNOWN_BY[known >> 32], each)
+            for dev, tx, known, each in zip(
+                self.spots.dev[spots].tolist(),
+                IS_TX[self.spots.kind[spots]].tolist(),
+                self.known[hops].tolist(),
+                firm,
+                strict=True,
+            )
+        )
+
+    def _recut(self, cut: Array, strong: Array, chains: Chains, wrong: list[int]) -> bool:
+        """Cut the chains of impossible paths. Returns whether any was."""
+        concerned = np.flatnonzero(np.repeat(np.isin(chains.path, wrong), chains.sizes))
+        part = grouped(cut[concerned] != rules.JOINED, self.spots.of[concerned], self.known[concerned], strong[concerned])
+        positions: list[Array] = []
+        for path in range(len(part.example)):
+            hops = part.hops_of(path)
+            whole = slice(int(concerned[hops.start]), int(concerned[hops.stop - 1]) + 1)
+            if where := split.cuts(self._steps(whole, strong), self.locator):
+                starts = concerned[part.starts[part.path == path]]
+                positions += [starts + offset for offset in where]
+        for each in positions:
+            cut[each] = rules.IMPOSSIBLE
+        return bool(positions)
+
+
+def _complete(seen: Sightings, cut: Array, chains: Chains, losses: Losses) -> Array:
+    """For each chain, whether no loss can have taken hops of it."""
+    complete = np.ones(len(chains.starts), dtype=bool)
+    if not losses:
+        return complete
+    if losses.anywhere:
+        return ~complete
+    first, last = chains.starts, chains.starts + chains.sizes - 1
+    complete &= cut[first] != rules.LOSS
+    follower = np.minimum(last + 1, len(cut) - 1)
+    complete &= (follower == last) | (cut[follower] != rules.LOSS)
+    start, end = seen.time[first], seen.time[last]
+    complete &= ~losses.overlap(start - LOSS_MARGIN_NS, start, seen.cpu[first])
+    complete &= ~losses.overlap(end, end + LOSS_MARGIN_NS, seen.cpu[last])
+    return complete
+
+

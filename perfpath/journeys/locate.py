@@ -1,0 +1,175 @@
+"""In which namespace each hop of a path was, with the evidence for it. Wrong is worse than unknown.
+
+The candidates of each hop are the interfaces of its name. Steps that the topology does not allow take candidates
+away, forwards and backwards along the path; since a path is a line, what then remains at a hop is exactly what some
+consistent reading of the whole path has there. A hop is placed where all that remains is in one namespace.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from perfpath.journeys.topology import Place, Topology
+
+KERNEL, SOCKET, CONTEXT, UNIQUE, LINK, INFERRED = "kernel", "socket", "context", "unique-name", "link", "inferred"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One hop of a distinct path.
+
+    netns: the namespace that is known beforehand, 0 for none; by: the evidence for it.
+    strong: it is one packet's with the hop before beyond doubt.
+    """
+
+    dev: str | None
+    tx: bool
+    netns: int = 0
+    by: str = ""
+    strong: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where a hop is. netns: 0 unknown; places: numbers of the interfaces that remain; candidates: their namespaces."""
+
+    netns: int = 0
+    name: str | None = None
+    evidence: str = ""
+    candidates: tuple[int, ...] = ()
+    places: frozenset[int] = frozenset()
+
+
+@dataclass(slots=True)
+class Located:
+    """A path's solution. contradicted: the inventory does not allow it as it was seen."""
+
+    spots: list[Spot]
+    contradicted: bool = False
+
+
+@dataclass(slots=True)
+class Locator:
+    """Solves paths, each once."""
+
+    topology: Topology | None
+    steps_known: bool = True
+    _solved: dict[tuple[Step, ...], Located] = field(default_factory=dict)
+    _below: dict[int, frozenset[int]] = field(default_factory=dict)
+
+    def solve(self, path: tuple[Step, ...]) -> Located:
+        """Where the hops of a path are."""
+        if path not in self._solved:
+            self._solved[path] = self._solve(path)
+        return self._solved[path]
+
+    def _solve(self, path: tuple[Step, ...]) -> Located:
+        if self.topology is None:
+            return Located([Spot(step.netns, None, step.by) if step.netns else Spot() for step in path])
+        domains = self._domains(path)
+        broken = self._narrow(path, domains)
+        if broken and path[0].by == CONTEXT:
+            free = (Step(path[0].dev, path[0].tx, strong=path[0].strong), *path[1:])
+            again = self._domains(free)
+            if not self._narrow(free, again):  # the sender's socket is of another namespace than the sender
+                return Located([self._spot(step, domain, set()) for step, domain in zip(free, again, strict=True)])
+        return Located(
+            [self._spot(step, domain, broken, number) for number, (step, domain) in enumerate(zip(path, domains, strict=True))],
+            bool(broken),
+        )
+
+    def feasible(self, path: Sequence[Step]) -> bool:
+        """Whether the topology allows a path at all."""
+        return self.topology is None or not self._narrow(path, self._domains(path))
+
+    def _domains(self, path: Sequence[Step]) -> list[frozenset[int] | None]:
+        """The candidates of each hop; None where anything may be, known or not."""
+        domains: list[frozenset[int] | None] = []
+        for step in path:
+            found = self.topology.candidates(step.dev) if self.topology and step.dev is not None else []
+            if step.netns:
+                fitting = [place for place in found if self._fits(place, step)]
+                found = fitting if fitting or step.by != CONTEXT or not self._lists(step.netns) else found
+            domains.append(frozenset(place.number for place in found) or None)
+        return domains
+
+    def _fits(self, place: Place, step: Step) -> bool:
+        return place.netns == step.netns or (step.by == CONTEXT and place.number in self._nested(step.netns))
+
+    def _lists(self, netns: int) -> bool:
+        """Whether the inventory has interfaces of a namespace."""
+        return self.topology is not None and any(place.netns == netns for place in self.topology.places)
+
+    def _nested(self, netns: int) -> frozenset[int]:
+        """Interfaces of other namespaces that a process of a namespace sends through in its own context.
+
+        Of a packet that a macvlan or tunnel device had to segment, only the pieces further down are seen.
+        """
+        if netns not in self._below:
+            self._below[netns] = frozenset(self._below_of(netns))
+        return self._below[netns]
+
+    def _below_of(self, netns: int) -> set[int]:
+        assert self.topology is not None  # noqa: S101 - for the type checker: only asked about candidates
+        everywhere = self.topology.places
+        waiting = [place for place in everywhere if place.netns == netns]
+        found = {place.number for place in waiting}
+        while waiting:
+            reach = self.topology.onward(waiting.pop(), tx=True, to_tx=True)
+            if not reach.anywhere and not reach.nowhere:
+                new = [place for place in everywhere if place.number not in found and place in reach]
+                found |= {place.number for place in new}
+                waiting += new
+        return {number for number in found if everywhere[number].netns != netns}
+
+    def _narrow(self, path: Sequence[Step], domains: list[frozenset[int] | None]) -> set[int]:
+        """Take away candidates that no step reaches. Returns the steps (number of the later hop) nothing can make."""
+        broken: set[int] = set()
+        if self.topology is None or not self.steps_known:
+            return broken
+        for number in range(1, len(path)):
+            before, now = domains[number - 1], domains[number]
+            if before is not None and now is not None:
+                steps = self._steps(path[number - 1], path[number])
+                reached = frozenset().union(*(steps[each] for each in before)) & now
+                if reached:
+                    domains[number] = reached
+                else:
+                    broken.add(number)
+        for number in range(len(path) - 1, 0, -1):
+            before, now = domains[number - 1], domains[number]
+            if before is not None and now is not None and number not in broken:
+                steps = self._steps(path[number - 1], path[number])
+                domains[number - 1] = frozenset(each for each in before if steps[each] & now)
+        return broken
+
+    def _steps(self, step: Step, to: Step) -> dict[int, frozenset[int]]:
+        assert self.topology is not None and step.dev is not None and to.dev is not None  # noqa: S101, PT018
+        return self.topology.steps(step.dev, step.tx, to.dev, to.tx)
+
+    def _spot(self, step: Step, domain: frozenset[int] | None, broken: set[int], number: int = -1) -> Spot:
+        if self.topology is None or domain is None:
+            return self._unlisted(step)
+        places = [self.topology.places[each] for each in domain]
+        inums = sorted({place.netns for place in places})
+        pinned = bool(step.netns) and inums == [step.netns]
+        all_inums = {place.netns for place in self.topology.candidates(step.dev or "")}
+        doubted = broken and (number in broken or number + 1 in broken or len(all_inums) > 1)
+        if len(inums) > 1 or (doubted and not (pinned and step.by == KERNEL)):
+            return Spot(candidates=tuple(sorted(all_inums) if doubted else inums), places=domain)
+        evidence = step.by if pinned else UNIQUE if len(all_inums) == 1 else LINK
+        names = {place.namespace.name for place in places}
+        return Spot(inums[0], names.pop() if len(names) == 1 else None, evidence, places=domain)
+
+    def _unlisted(self, step: Step) -> Spot:
+        """A hop at an interface the inventory doesn't have."""
+        if not step.netns or self.topology is None:
+            return Spot()
+        named = {each.name for each in self.topology.inventory.namespaces if each.inum == step.netns}
+        if step.by == CONTEXT and self._lists(step.netns):
+            return Spot()  # it has no such interface: the socket was of another namespace, or the inventory is old
+        return Spot(step.netns, named.pop() if len(named) == 1 else None, step.by)

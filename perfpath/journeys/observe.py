@@ -1,0 +1,127 @@
+"""What can be known of an event only in the order of time, before packets are told apart.
+
+`Observer` looks at each batch of EVENTS once and gives the rows that matter to journeys, with these columns added:
+`_kind` int8 (what the event is to us: HOP_KINDS, FREE or COMPANION) and, for hops,
+`_seq` int64 (its number among all hops), `_before` int64 (the number of the hop before it on the same CPU, -1 none),
+`_idle` int64 (ns since that hop), `_burst` int64 (which burst of its CPU it is in).
+
+A burst is a stretch of one CPU's softirq work: it ends where a process sends something (then the softirq had
+finished), where the CPU showed nothing for BURST_GAP_NS, or where it has lasted `limit_ns`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from perfpath import tracepoints
+from perfpath.tables import Table
+
+if TYPE_CHECKING:
+    from perfpath.tables import Array, Names
+
+HOP_NAMES = tuple(tracepoints.HOP_EVENTS)
+MAIN_KINDS = len(tracepoints.MAIN)
+FREE, COMPANION, OTHER = len(HOP_NAMES), len(HOP_NAMES) + 1, len(HOP_NAMES) + 2
+FREES = ("skb:consume_skb", "skb:kfree_skb")
+IS_TX = np.array([tracepoints.HOP_EVENTS[name].direction == "tx" for name in HOP_NAMES])
+
+PROCESS, INTERRUPT, UNKNOWN = 1, 0, -1  # the context a hop happened in, as common_flags tell it
+INTERRUPTS = tracepoints.SOFTIRQ | tracepoints.HARDIRQ | tracepoints.NMI
+
+BURST_GAP_NS = 1_000_000
+BURST_PARTS = 1 << 24  # parts of `limit_ns` that a burst can have
+
+
+@dataclass(slots=True)
+class _Cpu:
+    """Where a CPU stands at the end of a batch."""
+
+    seq: int = -1
+    time_ns: int = 0
+    burst: int = 0
+    burst_ns: int = 0
+
+
+class Observer:
+    """Sees all batches of one recording, in order."""
+
+    def __init__(self, limit_ns: int) -> None:
+        self._limit = max(limit_ns, 1)
+        self._cpus: dict[int, _Cpu] = {}
+        self._next = 0
+        self.fallback = False
+
+    def observe(self, events: Table) -> Table:
+        """The hops, companions and frees of a batch that carry an address, with the columns above."""
+        kinds = kinds_of(events.names["event"])
+        kind = kinds[events["event"]]
+        wanted = kind != OTHER
+        wanted &= events["skbaddr"] != 0
+        rows = events if wanted.all() else events.take(np.flatnonzero(wanted))
+        kind = kind if rows is events else kind[wanted]
+        self.fallback = is_fallback(events.names["event"])
+        hops = np.flatnonzero(hop_mask(kind, fallback=self.fallback))
+        columns = {name: np.full(len(rows), -1, dtype=np.int64) for name in ("_seq", "_before", "_idle", "_burst")}
+        self._number(rows, hops, columns)
+        return rows.extended(_kind=kind, **columns)
+
+    def _number(self, rows: Table, hops: Array, columns: dict[str, Array]) -> None:
+        seq = np.arange(self._next, self._next + len(hops), dtype=np.int64)
+        self._next += len(hops)
+        columns["_seq"][hops] = seq
+        cpu, time = rows["cpu"][hops], rows["time_ns"][hops]
+        process = context_of(rows["flags"][hops]) == PROCESS
+        order = np.argsort(cpu, kind="stable")
+        for part in np.split(order, np.flatnonzero(np.diff(cpu[order])) + 1):
+            if len(part):
+                state = self._cpus.setdefault(int(cpu[part[0]]), _Cpu())
+                self._of_cpu(state, hops[part], seq[part], time[part], process[part], columns)
+
+    def _of_cpu(
+        self, state: _Cpu, at: Array, seq: Array, time: Array, process: Array, columns: dict[str, Array]
+    ) -> None:
+        before = np.empty_like(seq)
+        before[0], before[1:] = state.seq, seq[:-1]
+        idle = np.diff(time, prepend=state.time_ns)
+        new = process | (idle > BURST_GAP_NS)
+        new[0] |= state.seq < 0
+        last_new = np.maximum.accumulate(np.where(new, np.arange(len(new)), -1))
+        start = np.where(last_new >= 0, time[last_new], state.burst_ns)
+        burst = state.burst + np.cumsum(new)
+        columns["_before"][at], columns["_idle"][at] = before, idle
+        columns["_burst"][at] = burst * BURST_PARTS + np.minimum((time - start) // self._limit, BURST_PARTS - 1)
+        state.seq, state.time_ns = int(seq[-1]), int(time[-1])
+        state.burst, state.burst_ns = int(burst[-1]), int(start[-1])
+
+
+def kinds_of(events: Names) -> Array:
+    """What each event name is to us; the last entry is for -1, no name."""
+    kinds = np.full(len(events) + 1, OTHER, dtype=np.int8)
+    known = {name: number for number, name in enumerate(HOP_NAMES)}
+    known |= dict.fromkeys(FREES, FREE)
+    known |= {name: COMPANION for name in tracepoints.COMPANIONS if name not in tracepoints.HOP_EVENTS}
+    for code, text in enumerate(events.texts):
+        kinds[code] = known.get(text, OTHER)
+    return kinds
+
+
+def is_fallback(events: Names) -> bool:
+    """True where a recording has none of the four tracepoints that make hops, but others that can stand in."""
+    return not any(events.find(event.name) >= 0 for event in tracepoints.MAIN)
+
+
+def hop_mask(kind: Array, *, fallback: bool) -> Array:
+    """Which rows make hops."""
+    return (kind >= MAIN_KINDS) & (kind < FREE) if fallback else kind < MAIN_KINDS
+
+
+def context_of(flags: Array) -> Array:
+    """PROCESS, INTERRUPT or UNKNOWN for each row's common_flags."""
+    if flags.strides == (0,) and len(flags) and flags[0] < 0:
+        return np.broadcast_to(np.int8(UNKNOWN), len(flags))
+    context = ((flags & INTERRUPTS) == 0).astype(np.int8)
+    context[flags < 0] = UNKNOWN
+    return context

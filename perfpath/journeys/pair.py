@@ -1,0 +1,199 @@
+"""Which journey answers which: a reply begins where and when its request ended.
+
+Only what is certain makes a role. Where the recording has common_flags, a reply is born in softirq, by the kernel that
+received the request: on the CPU, in the burst of work and at the device where the request ended, as long as the request.
+The backlog of a CPU is worked on first in, first out; so requests and replies of one length at one device pair in
+their order, as long as every request there was answered. Where one wasn't, none of that stretch gets a role.
+Without flags, a reply is the very next thing on the CPU, and takes the mirrored way back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from perfpath.journeys.observe import INTERRUPT, PROCESS, UNKNOWN
+from perfpath.journeys.paths import mixed
+from perfpath.journeys.rules import ETHERNET
+
+if TYPE_CHECKING:
+    from perfpath.journeys.paths import Chains
+    from perfpath.journeys.sightings import Sightings
+    from perfpath.tables import Array, Table
+
+ASKERS = ("ping", "fping", "arping", "oping")
+"""Programs that only ever ask: what the loopback device shows after one of their packets is the answer."""
+
+OTHER_WAY, MIRRORED, EITHER_WAY = range(3)
+
+
+@dataclass(slots=True)
+class Pairs:
+    """Chains by number: reply[i] answers request[i]. direct: nothing else was seen on that CPU in between."""
+
+    request: Array
+    reply: Array
+    direct: Array
+
+    def take(self, rows: Array) -> Pairs:
+        """Some of the pairs."""
+        return Pairs(self.request[rows], self.reply[rows], self.direct[rows])
+
+
+@dataclass(slots=True)
+class Ends:
+    """What the pairing looks at of each chain: its first and last hop, and the devices next to the wire there.
+
+    sent: the last of the hops it began with by sending; received: the first of those it ended with by receiving
+    (of docker0 and its port, the port). All are numbers of sightings.
+    """
+
+    first: Array
+    last: Array
+    sent: Array
+    received: Array
+
+
+def ends_of(seen: Sightings, chains: Chains) -> Ends:
+    """The ends of all chains."""
+    number = np.arange(len(seen))
+    first, last = chains.starts, chains.starts + chains.sizes - 1
+    first_rx = np.minimum.reduceat(np.where(seen.tx, len(seen), number), first)
+    last_tx = np.maximum.reduceat(np.where(seen.tx, number, -1), first)
+    return Ends(first, last, np.minimum(first_rx, last + 1) - 1, np.maximum(last_tx + 1, first))
+
+
+def paired(seen: Sightings, chains: Chains, observed: Table, reply_ns: int) -> Pairs:
+    """All requests with their replies."""
+    none = np.zeros(0, dtype=np.int64)
+    if not len(chains.starts):
+        return Pairs(none, none, none.astype(bool))
+    first, last = chains.starts, chains.starts + chains.sizes - 1
+    context = seen.context[first]
+    born = seen.tx[first] & (context == INTERRUPT)
+    blind = seen.tx[first] & (context == UNKNOWN)
+    asks = ~seen.tx[last] & (~seen.tx[first] | (context == PROCESS))
+    found = []
+    if born.any() and asks.any():
+        found.append(_answered(seen, ends_of(seen, chains), observed, asks, born))
+    if blind.any():
+        found.append(_mirrored(seen, chains, observed, blind))
+    if not found:
+        return Pairs(none, none, none.astype(bool))
+    pairs = Pairs(*(np.concatenate([getattr(each, name) for each in found]) for name in ("request", "reply", "direct")))
+    wait = seen.time[first[pairs.reply]] - seen.time[last[pairs.request]]
+    address = observed["skbaddr"][seen.rows[first]]  # of a reply that is made while its request still is there
+    return pairs.take((wait >= 0) & (wait <= reply_ns) & (address[pairs.request] != address[pairs.reply]))
+
+
+def _answered(seen: Sightings, ends: Ends, observed: Table, asks: Array, born: Array) -> Pairs:
+    burst = (observed["_burst"] << np.int64(12)) ^ observed["cpu"]
+    replies = np.flatnonzero(born)
+    reply_burst = burst[seen.rows[ends.first[replies]]]
+    requests = np.flatnonzero(asks)
+    request_burst = burst[seen.rows[ends.last[requests]]]
+    near = np.isin(request_burst, reply_burst)
+    requests, request_burst = requests[near], request_burst[near]
+    key = np.concatenate(
+        (
+            _place(request_burst, seen.dev[ends.received[requests]], seen.length[ends.received[requests]]),
+            _place(reply_burst, seen.dev[ends.sent[replies]], seen.length[ends.sent[replies]] - ETHERNET),
+        )
+    )
+    chain = np.concatenate((requests, replies))
+    is_reply = np.arange(len(chain)) >= len(requests)
+    seq = observed["_seq"][seen.rows[np.where(is_reply, ends.first[chain], ends.last[chain])]]
+    order = np.lexsort((seq, key))
+    matched = balanced(key[order], is_reply[order])
+    asked, answers = chain[order][matched & ~is_reply[order]], chain[order][matched & is_reply[order]]
+    before = observed["_before"][seen.rows[ends.first[answers]]]
+    return Pairs(asked, answers, before == observed["_seq"][seen.rows[ends.last[asked]]])
+
+
+def _place(burst: Array, dev: Array, length: Array) -> Array:
+    return mixed(mixed(burst.astype(np.uint64)) ^ (dev.astype(np.uint64) << np.uint64(32)) ^ length.astype(np.uint64))
+
+
+def balanced(group: Array, closes: Array) -> Array:
+    """Which entries belong to stretches of a group in which everything opened was closed, as brackets are.
+
+    What closes with nothing open is left out, and so is a stretch that never gets back to nothing open.
+    """
+    if not len(group):
+        return np.zeros(0, dtype=bool)
+    number = np.cumsum(np.diff(group, prepend=group[:1]) != 0)
+    height = np.cumsum(np.where(closes, -1, 1))
+    begins = np.flatnonzero(np.diff(number, prepend=-1))
+    base = np.concatenate(([0], height[begins[1:] - 1]))
+    height -= base[number]
+    steps = number * (2 * len(group) + 2)
+    lowest = np.minimum.accumulate(np.minimum(height, 0) - steps) + steps  # a group's steps make it start anew
+    depth = height - lowest
+    stray = closes & (height == lowest) & (height < 0)
+    before = np.concatenate(([0], lowest[:-1]))
+    stray &= (lowest < before) | (np.diff(number, prepend=-1) != 0)
+    opens = ~closes & (depth == 1)
+    stretch = np.cumsum(opens)
+    returned = np.zeros(int(stretch[-1]) + 1, dtype=bool)
+    returned[stretch[closes & ~stray & (depth == 0)]] = True
+    returned[0] = False
+    result: Array = returned[stretch] & ~stray
+    return result
+
+
+def _mirrored(seen: Sightings, chains: Chains, observed: Table, blind: Array) -> Pairs:
+    """Without flags: the next thing on the CPU, the same way back, sooner than anything else happened around it."""
+    first, last = chains.starts, chains.starts + chains.sizes - 1
+    seq, before = observed["_seq"][seen.rows], observed["_before"][seen.rows]
+    by_end = np.argsort(seq[last])
+    replies = np.flatnonzero(blind)
+    wanted = before[first[replies]]
+    at = np.minimum(np.searchsorted(seq[last], wanted, sorter=by_end), len(last) - 1)
+    requests = by_end[at]
+    found = (seq[last[requests]] == wanted) & ~seen.tx[last[requests]]
+    requests, replies = requests[found], replies[found]
+    wait = seen.time[first[replies]] - seen.time[last[requests]]
+    idle_before = observed["_idle"][seen.rows[first[requests]]]
+    fits = (before[first[requests]] < 0) | (wait < idle_before)
+    fits &= wait < _idle_after(seen, seq, before, last[replies])
+    fits &= seen.length[first[replies]] == seen.length[first[requests]]
+    tid = seen.tid[first]
+    fits &= (tid[requests] == tid[replies]) | (tid[requests] < 0)
+    requests, replies = requests[fits], replies[fits]
+    way = chains.path[requests] * len(chains.example) + chains.path[replies]
+    distinct, where = np.unique(way, return_inverse=True)
+    kinds = np.array([_way_back(seen, chains, *divmod(each, len(chains.example))) for each in distinct.tolist()], dtype=int)
+    asker = _asks_by_name(observed, seen.rows[first[requests]])
+    fits = (kinds[where] == MIRRORED) | ((kinds[where] == EITHER_WAY) & asker)
+    requests, replies = requests[fits], replies[fits]
+    return Pairs(requests, replies, np.zeros(len(requests), dtype=bool))
+
+
+def _idle_after(seen: Sightings, seq: Array, before: Array, at: Array) -> Array:
+    """How long a CPU showed nothing after a hop, ns."""
+    order = np.argsort(before)
+    place = np.minimum(np.searchsorted(before, seq[at], sorter=order), len(order) - 1)
+    follower = order[place]
+    idle: Array = np.where(before[follower] == seq[at], seen.time[follower] - seen.time[at], np.iinfo(np.int64).max)
+    return idle
+
+
+def _way_back(seen: Sightings, chains: Chains, request: int, reply: int) -> int:
+    """Whether a path is the other's way backwards, and whether that way looks the same in both directions."""
+    there, back = _walk(seen, chains.hops_of(request)), _walk(seen, chains.hops_of(reply))
+    mirrored = [(dev, not tx) for dev, tx in reversed(there)]
+    if back != mirrored:
+        return OTHER_WAY
+    return EITHER_WAY if there == mirrored else MIRRORED
+
+
+def _walk(seen: Sightings, hops: slice) -> list[tuple[int, bool]]:
+    return list(zip(seen.dev[hops].tolist(), seen.tx[hops].tolist(), strict=True))
+
+
+def _asks_by_name(observed: Table, rows: Array) -> Array:
+    askers = np.array([*(text.startswith(ASKERS) for text in observed.names["comm"].texts), False])
+    result: Array = askers[observed["comm"][rows]]
+    return result

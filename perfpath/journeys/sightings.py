@@ -1,0 +1,97 @@
+"""Hops in the order chains are made in: by skbaddr, then by time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from perfpath.journeys.observe import FREE, IS_TX, context_of, hop_mask
+
+if TYPE_CHECKING:
+    from perfpath.tables import Array, Table
+
+
+@dataclass(slots=True)
+class Sightings:
+    """One entry a hop, sorted by (skbaddr, time); all arrays have the same length.
+
+    rows: its row in the observed table. follows: the entry before is of the same address.
+    kind: number among the hop tracepoints. tx: direction. context: PROCESS, INTERRUPT, UNKNOWN.
+    quiet: nothing else was seen on its CPU since the entry before. freed: the address was freed since the entry before.
+    """
+
+    rows: Array
+    follows: Array
+    time: Array
+    length: Array
+    cpu: Array
+    tid: Array
+    dev: Array
+    kind: Array
+    tx: Array
+    context: Array
+    quiet: Array
+    freed: Array
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def sighted(observed: Table, *, fallback: bool) -> Sightings:
+    """The hops of an observed table (`observe.Observer`)."""
+    kind = observed["_kind"]
+    hop = hop_mask(kind, fallback=fallback)
+    free = kind == FREE
+    marked = np.flatnonzero(hop | free) if free.any() else np.flatnonzero(hop)
+    address = observed["skbaddr"][marked]
+    order = address_order(address)
+    rows, address = marked[order], address[order]
+    freed = np.zeros(len(rows), dtype=bool)
+    if free.any():
+        count = np.cumsum(free[rows])
+        keep = np.flatnonzero(hop[rows])
+        rows, address, count = rows[keep], address[keep], count[keep]
+        freed = np.diff(count, prepend=0) > 0
+    follows = np.zeros(len(rows), dtype=bool)
+    follows[1:] = address[1:] == address[:-1]
+    seq, before = observed["_seq"][rows], observed["_before"][rows]
+    quiet = np.zeros(len(rows), dtype=bool)
+    quiet[1:] = before[1:] == seq[:-1]
+    kind = kind[rows]
+    return Sightings(
+        rows=rows,
+        follows=follows,
+        time=observed["time_ns"][rows],
+        length=observed["len"][rows].astype(np.int64),
+        cpu=observed["cpu"][rows],
+        tid=np.where(observed["tid"][rows] >= 0, observed["tid"][rows], observed["pid"][rows]),
+        dev=observed["dev"][rows],
+        kind=kind,
+        tx=IS_TX[kind],
+        context=context_of(observed["flags"][rows]),
+        quiet=quiet & follows,
+        freed=freed & follows,
+    )
+
+
+def address_order(address: Array) -> Array:
+    """The permutation that sorts by address and leaves equal ones in their order.
+
+    Kernel addresses share high and low bits, so that what differs fits in one word together with the row number; a
+    plain sort of such words is faster than a stable argsort.
+    """
+    count = len(address)
+    if count < 2:
+        return np.arange(count)
+    lowest = address.min()
+    spread = address - lowest
+    common = int(np.bitwise_or.reduce(spread))
+    shift = (common & -common).bit_length() - 1 if common else 0
+    index_bits = (count - 1).bit_length()
+    if (common >> shift).bit_length() + index_bits > 63:
+        return np.argsort(address, kind="stable")
+    words = ((spread >> np.uint64(shift)) << np.uint64(index_bits)) | np.arange(count, dtype=np.uint64)
+    words.sort()
+    return (words & np.uint64((1 << index_bits) - 1)).astype(np.int64)

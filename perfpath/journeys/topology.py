@@ -1,0 +1,244 @@
+"""Which step from one hop to the next an inventory allows.
+
+A place is (device name, direction); its candidates are all interfaces of that name. A step between two candidates is
+possible where the kernel can hand the same sk_buff from the one to the other, as drivers/net/{veth,macvlan,vxlan}.c,
+drivers/net/ipvlan/, net/bridge/ and net/core/dev.c do it. What isn't known is possible.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from perfpath.netns.inventory import Interface, Inventory, Namespace
+
+PAIRS = frozenset({"veth", "netkit"})
+STACKED = frozenset({"vlan", "macvlan", "macvtap", "ipvlan", "ipvtap", "macsec"})  # IFLA_LINK is the device below
+SHARED = frozenset({"macvlan", "macvtap", "ipvlan", "ipvtap"})  # these hand packets to each other and to that device
+IPVLAN = frozenset({"ipvlan", "ipvtap"})
+MASTERS = frozenset({"bridge", "bond", "team"})
+ENDS = frozenset({"", "tun", "dummy", "nlmon"})  # what is sent there has left the network stack
+ROUTED = frozenset({"vrf", "ifb"})  # these hand packets to any device of their namespace
+TUNNELS = frozenset(
+    "vxlan geneve gre gretap ip6gre ip6gretap erspan ip6erspan ipip sit ip6tnl vti vti6 xfrm wireguard bareudp gtp".split()
+)
+WILD = "?"  # the kind of an interface that may exist in a namespace nobody could look into
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Where a packet can have gone, or come from: these interfaces, all of these namespaces, or anywhere."""
+
+    places: frozenset[int] = frozenset()
+    netns: frozenset[int] = frozenset()
+    anywhere: bool = False
+
+    def __contains__(self, place: Place) -> bool:
+        return self.anywhere or place.number in self.places or place.netns in self.netns
+
+    @property
+    def nowhere(self) -> bool:
+        """True where the packet ends, or begins."""
+        return not (self.anywhere or self.places or self.netns)
+
+
+ANYWHERE, NOWHERE = Reach(anywhere=True), Reach()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An interface of the inventory, numbered over all namespaces."""
+
+    number: int
+    netns: int
+    name: str
+    kind: str
+    interface: Interface
+    namespace: Namespace
+
+    @property
+    def loopback(self) -> bool:
+        """True for a namespace's `lo`, which has no kind."""
+        return self.kind == "" and self.name == "lo"
+
+
+class Topology:
+    """An inventory as places and possible steps. Steps are looked up once for each pair and direction."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self.inventory = inventory
+        self.places: list[Place] = []
+        self.by_name: dict[str, list[Place]] = {}
+        self._by_index: dict[tuple[int, int], list[Place]] = {}
+        self._unreadable = [namespace for namespace in inventory.namespaces if not namespace.readable]
+        for namespace in inventory.namespaces:
+            for interface in namespace.interfaces:
+                self._add(interface, namespace)
+        self._reach: dict[tuple[int, bool, bool, bool], Reach] = {}
+        self._steps: dict[tuple[str, bool, str, bool], dict[int, frozenset[int]]] = {}
+
+    def _add(self, interface: Interface, namespace: Namespace) -> Place:
+        place = Place(len(self.places), interface.netns, interface.name, interface.kind, interface, namespace)
+        self.places.append(place)
+        self.by_name.setdefault(interface.name, []).append(place)
+        self._by_index.setdefault((interface.netns, interface.ifindex), []).append(place)
+        return place
+
+    def candidates(self, name: str) -> list[Place]:
+        """All interfaces that a name may mean; none where the inventory doesn't know it."""
+        if self._unreadable and not any(place.kind == WILD for place in self.by_name.get(name, ())):
+            from perfpath.netns.inventory import Interface
+
+            for namespace in self._unreadable:
+                self._add(Interface(namespace.inum, -1, name, WILD), namespace)
+        return self.by_name.get(name, [])
+
+    def steps(self, name: str, tx: bool, to: str, to_tx: bool) -> dict[int, frozenset[int]]:
+        """For each candidate of a place, the candidates of the next that it can reach."""
+        key = (name, tx, to, to_tx)
+        if key not in self._steps:
+            ahead = self.candidates(to)
+            self._steps[key] = {
+                place.number: frozenset(each.number for each in ahead if self.possible(place, tx, each, to_tx))
+                for place in self.candidates(name)
+            }
+        return self._steps[key]
+
+    def possible(self, place: Place, tx: bool, to: Place, to_tx: bool) -> bool:
+        """Whether a packet seen at the one place can be seen at the other next."""
+        return to in self.onward(place, tx, to_tx) and place in self.origin(to, to_tx, tx)
+
+    def onward(self, place: Place, tx: bool, to_tx: bool) -> Reach:
+        """Where a packet seen at a place can be seen next, in that direction."""
+        key = (place.number, tx, to_tx, True)
+        if key not in self._reach:
+            self._reach[key] = self._onward(place, tx, to_tx)
+        return self._reach[key]
+
+    def origin(self, place: Place, tx: bool, from_tx: bool) -> Reach:
+        """Where a packet seen at a place can have been seen before, in that direction."""
+        key = (place.number, tx, from_tx, False)
+        if key not in self._reach:
+            self._reach[key] = self._received_from(place, from_tx) if not tx else ANYWHERE
+        return self._reach[key]
+
+    def _onward(self, place: Place, tx: bool, to_tx: bool) -> Reach:
+        if place.kind == WILD:
+            return ANYWHERE
+        if not tx:
+            return Reach(netns=self.receivers(place)) if to_tx else ANYWHERE
+        return self._sent_on(place) if to_tx else self._crossed(place)
+
+    def _sent_on(self, place: Place) -> Reach:
+        """tx, then tx: a device that sends through another."""
+        if place.kind in MASTERS:
+            return Reach(places=_numbers(self._ports(place)))
+        if place.kind in STACKED:
+            below = self._lower(place)
+            if not below:
+                return ANYWHERE
+            routed = frozenset(each.netns for each in below) if place.kind in IPVLAN else frozenset()
+            return Reach(places=_numbers(below), netns=routed)
+        if place.kind in TUNNELS:
+            return Reach(netns=self.underlay(place))
+        if place.kind in ROUTED:
+            return Reach(netns=frozenset({place.netns}))
+        return NOWHERE if place.kind in ENDS or place.kind in PAIRS else ANYWHERE
+
+    def _crossed(self, place: Place) -> Reach:
+        """tx, then rx: a pair's other end, loopback, or neighbours on one lower device."""
+        if place.kind in PAIRS:
+            return self._peer(place)
+        if place.loopback:
+            return Reach(places=frozenset({place.number}))
+        if place.kind in SHARED:
+            below = self._lower(place)
+            return Reach(places=_numbers(below) | _numbers(self._above(below))) if below else ANYWHERE
+        if place.kind in ROUTED:
+            return Reach(netns=frozenset({place.netns}))
+        return NOWHERE if place.kind in ENDS or place.kind in MASTERS or place.kind in STACKED else ANYWHERE
+
+    def _received_from(self, place: Place, from_tx: bool) -> Reach:
+        """What can come before an rx hop."""
+        if place.kind == WILD:
+            return ANYWHERE
+        return self._received_sent(place) if from_tx else self._received_received(place)
+
+    def _received_sent(self, place: Place) -> Reach:
+        above = _numbers(each for each in self._above([place]) if each.kind in SHARED)
+        if place.kind in PAIRS:
+            peer = self._peer(place)
+            return peer if peer.anywhere else Reach(places=peer.places | above)
+        if place.loopback:
+            return Reach(places=frozenset({place.number}) | above)
+        if place.kind in SHARED:
+            below = self._lower(place)
+            return Reach(places=_numbers(self._above(below))) if below else ANYWHERE
+        if place.kind in ROUTED:
+            return Reach(netns=frozenset({place.netns}))
+        return Reach(places=above) if place.kind in ENDS or place.kind in MASTERS else ANYWHERE
+
+    def _received_received(self, place: Place) -> Reach:
+        if place.kind in MASTERS:
+            return Reach(places=_numbers(self._ports(place)))
+        if place.kind in TUNNELS:
+            return Reach(netns=self.underlay(place))
+        if place.kind in STACKED:
+            below = self._lower(place)
+            return Reach(places=_numbers(below)) if below else ANYWHERE
+        return NOWHERE if place.kind in ENDS or place.kind in PAIRS else ANYWHERE
+
+    def receivers(self, place: Place) -> frozenset[int]:
+        """The namespaces in which a packet received there can go on: those of the devices on top of it, too."""
+        found, waiting = {place.netns}, [place]
+        while waiting:
+            above = [each for each in self._above([waiting.pop()]) if each.kind in STACKED]
+            waiting += [each for each in above if each.netns not in found]
+            found |= {each.netns for each in above}
+        return frozenset(found)
+
+    def underlay(self, place: Place) -> frozenset[int]:
+        """The namespaces in which a tunnel's packets go on."""
+        below = {each.netns for each in self._lower(place)}
+        other = place.interface.details.get("underlay_netns")
+        return frozenset(below or ({int(other)} if other else {place.netns}))
+
+    def _peer(self, place: Place) -> Reach:
+        interface = place.interface
+        ends = self._by_index.get((interface.peer_netns, interface.peer), []) if interface.peer else []
+        ends = [end for end in ends if (end.interface.peer_netns, end.interface.peer) == (place.netns, interface.ifindex)]
+        return Reach(places=_numbers(ends)) if ends else ANYWHERE
+
+    def _lower(self, place: Place) -> list[Place]:
+        interface = place.interface
+        return self._by_index.get((interface.lower_netns, interface.lower), []) if interface.lower else []
+
+    @cached_property
+    def _uppers(self) -> dict[int, list[Place]]:
+        uppers: dict[int, list[Place]] = {}
+        for place in self.places:
+            for below in self._lower(place):
+                uppers.setdefault(below.number, []).append(place)
+        return uppers
+
+    def _above(self, places: Iterable[Place]) -> list[Place]:
+        return [upper for place in places for upper in self._uppers.get(place.number, ())]
+
+    @cached_property
+    def _slaves(self) -> dict[tuple[int, int], list[Place]]:
+        slaves: dict[tuple[int, int], list[Place]] = {}
+        for place in self.places:
+            if place.interface.master:
+                slaves.setdefault((place.netns, place.interface.master), []).append(place)
+        return slaves
+
+    def _ports(self, place: Place) -> list[Place]:
+        return self._slaves.get((place.netns, place.interface.ifindex), [])
+
+
+def _numbers(places: Iterable[Place]) -> frozenset[int]:
+    return frozenset(place.number for place in places)
