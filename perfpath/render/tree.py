@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from perfpath.render.art import drawings
-from perfpath.render.cells import ljust, width
+from perfpath.render.cells import width
 from perfpath.render.clock import Clock
 from perfpath.render.colours import DIM, DOUBT, Colours
 from perfpath.render.hops import hops_of, packets_of
 from perfpath.render.limits import Limit
+from perfpath.render.line import Line, printable
 from perfpath.render.places import Namer
 from perfpath.render.progress import Progress
 from perfpath.render.quantities import count, duration
@@ -30,9 +31,9 @@ if TYPE_CHECKING:
     from perfpath.render.hops import Hop, Packet
     from perfpath.render.summary import Tally
 
-DEV_CELLS = 19  # an arrow on each side, and the longest name the kernel takes
-PLACE_CELLS = 12
-EVIDENCE_CELLS = 11
+DEV_CELLS = 17  # the longest name the kernel takes, and an arrow
+PLACE_CELLS = 14
+EVIDENCE_CELLS = 13
 PATHS_DRAWN = 6
 DETAILS = 15  # where the details begin, in a line of their own
 
@@ -60,73 +61,73 @@ class TreeStream:
         self._in_all = None if live else Limit(limit)
         self._progress = Progress()
         self._colours = Colours()
+        self._arrow = "\N{RIGHTWARDS ARROW}" if console.encoding.startswith("utf") else ">"
         self._place_cells = PLACE_CELLS
+        self._columns: int | None = None
         self._last = -1
 
     def show(self, update: Update) -> None:
         """Print the hops that are new."""
         limit = self._in_all or Limit(self._limit)
-        texts = self._texts(limit.first(self._progress.fresh(update)), update)
+        self._columns = self._console.width if self._console.is_terminal else None
+        lines = self._lines(limit.first(self._progress.fresh(update)), update)
         if limit.remark and limit is not self._in_all:
-            texts.append(Text(limit.remark, DOUBT))
+            lines.append(Line().add(limit.remark, DOUBT))
             self._last = -1
-        if texts:
-            self._console.print(Text("\n").join(texts))
+        if lines:
+            self._console.print(printable(lines), end="")
 
-    def _texts(self, shown: Result, update: Update) -> list[Text]:
+    def _lines(self, shown: Result, update: Update) -> list[Line]:
         ended = set(update.closed.journeys["journey"].tolist())
         packets = {packet.journey: packet for packet in packets_of(shown.journeys)}
-        texts: list[Text] = []
+        lines: list[Line] = []
         for hop in hops_of(shown.hops, self._namer):
             if hop.journey != self._last:
-                texts += self._header(packets[hop.journey], hop, ended=hop.journey in ended)
+                lines += self._header(packets[hop.journey], hop, ended=hop.journey in ended)
                 self._last = hop.journey
-            texts += self._lines(hop)
-        return texts
+            lines += self._hop(hop)
+        return lines
 
-    def _header(self, packet: Packet, first: Hop, *, ended: bool) -> list[Text]:
+    def _header(self, packet: Packet, first: Hop, *, ended: bool) -> list[Line]:
         """What is known of the packet; when it began and its address only where it is shown first."""
-        text = Text.assemble((f"packet {packet.journey}", "bold"))
+        line = Line().add(f"packet {packet.journey}", "bold")
         if first.number:
-            text.append(" (continued, ended)" if ended else " (continued)", DIM)
+            line.add(" (continued, ended)" if ended else " (continued)", DIM)
         if packet.pairing:
-            text.append(f"  {packet.pairing}", "bold")
+            line.add(f"  {packet.pairing}", "bold")
         if not first.number and first.length:
-            text.append(f"  {first.length} bytes")
+            line.add(f"  {first.length} bytes")
         if ended:
-            text.append(f"  {count(packet.hops, 'hop')} in {duration(packet.end_ns - packet.start_ns)}")
+            line.add(f"  {count(packet.hops, 'hop')} in {duration(packet.end_ns - packet.start_ns)}")
         if not packet.complete:
-            text.append("  incomplete: events were lost on its way", DOUBT)
+            line.add("  incomplete: events were lost on its way", DOUBT)
         if first.number:
-            return [text]
+            return [line]
         details = f"{self._clock.text(packet.start_ns)}  skb {packet.skbaddr:#x}"
         details += f"  cut: {packet.cut}" if ended and packet.cut else ""
-        return self._fitted(text.append("  "), Text(details, DIM))
+        return self._fitted(line.add("", column=2), Line().add(details, DIM))
 
-    def _lines(self, hop: Hop) -> list[Text]:
+    def _hop(self, hop: Hop) -> list[Line]:
         """The hop: when, device, namespace, how that is known, and who was running."""
-        arrow = "\N{RIGHTWARDS ARROW}" if self._console.encoding.startswith("utf") else ">"
-        device = f"  {hop.dev} {arrow}" if hop.direction == "tx" else f"{arrow} {hop.dev}"
-        self._place_cells = max(self._place_cells, width(hop.place))
-        text = Text(f"{f'+{duration(hop.delta_ns)}' if hop.number else '':>12} ")
-        text.append(ljust(device, DEV_CELLS))
-        details = Text()
+        self._place_cells = max(self._place_cells, width(hop.place) + 2)
+        delta = f"+{duration(hop.delta_ns)}" if hop.number else ""
+        out = hop.direction == "tx"
+        line = Line().add(f"{delta:>12} {' ' if out else self._arrow} {hop.dev}{f' {self._arrow}' if out else ''}")
+        line.add("", column=DETAILS + DEV_CELLS - line.cells)
+        line.add(hop.place, self._colours.of(hop.place), self._place_cells)
+        details = Line()
         if hop.doubt:
-            details.append(f"{hop.doubt}  ", "yellow")
+            details.add(hop.doubt, DOUBT, width(hop.doubt) + 2)
         elif hop.evidence:
-            details.append(ljust(hop.evidence, EVIDENCE_CELLS) + "  ", DIM)
-        details.append(hop.task, DIM)
-        details.rstrip()
-        text.append(ljust(hop.place, self._place_cells) + "  ", self._colours.of(hop.place))
-        return self._fitted(text, details)
+            details.add(hop.evidence, DIM, EVIDENCE_CELLS)
+        details.add(hop.task, DIM)
+        return self._fitted(line, details)
 
-    def _fitted(self, text: Text, details: Text) -> list[Text]:
+    def _fitted(self, line: Line, details: Line) -> list[Line]:
         """One line, or two where a terminal is too narrow; pipes have no width."""
-        folded = self._console.is_terminal and text.cell_len + details.cell_len > self._console.width
-        found = [text, Text(" " * DETAILS).append_text(details)] if folded and details else [text.append_text(details)]
-        for line in found:
-            line.rstrip()
-        return found
+        if self._columns is None or not details.cells or line.cells_with(details) <= self._columns:
+            return [line.extend(details)]
+        return [line, Line(DETAILS).extend(details)]
 
 
 class TreeWriter(TreeStream):
