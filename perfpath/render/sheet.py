@@ -3,41 +3,41 @@
 from __future__ import annotations
 
 import csv
-from typing import TYPE_CHECKING, Any
+import io
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from perfpath import schema
 from perfpath.escape import visible
-from perfpath.render.groups import bounds
+from perfpath.render.groups import bounds, distinct
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from perfpath.diagnostics import Diagnostics
-    from perfpath.journeys.tracker import Result, Update
+    from perfpath.journeys.tracker import Update
     from perfpath.render.console import Sink
     from perfpath.render.summary import Tally
-    from perfpath.tables import Table
+    from perfpath.tables import Array, Table
 
 OF_JOURNEY = ("journey", "role", "peer", "path", "complete")
-OF_HOP = (
-    *("hop", "time_ns", "delta_ns", "event", "direction", "dev", "netns", "netns_name", "evidence", "candidates"),
-    *("len", "protocol", "cpu", "pid", "tid", "comm", "skbaddr", "queue_ns", "xmit_ns", "backlog_ns"),
-)
-HEADER = (*OF_JOURNEY, *OF_HOP)
+NUMBERS = ("hop", "time_ns", "delta_ns")
+PLACE = ("event", "direction", "dev", "netns", "netns_name", "evidence", "candidates")
+TASK = ("protocol", "cpu", "pid", "tid", "comm")
+SPANS = ("queue_ns", "xmit_ns", "backlog_ns")
+HEADER = (*OF_JOURNEY, *NUMBERS, *PLACE, "len", *TASK, "skbaddr", *SPANS)
 CHUNK = 16384  # journeys at once: bounds the memory
 
 _MISSING = {column.name: column.missing for column in (*schema.HOPS, *schema.JOURNEYS)}
 
 
 class SheetWriter:
-    """Writes journeys when they can't grow any more."""
+    """Writes the column names at once, and journeys when they can't grow any more."""
 
     def __init__(self, stream: Sink) -> None:
         self._stream = stream
-        self._csv = csv.writer(stream, lineterminator="\n")
-        self._csv.writerow(HEADER)
+        stream.write(",".join(HEADER) + "\n")
 
     def show(self, update: Update) -> None:
         """Write the hops of closed journeys."""
@@ -45,18 +45,41 @@ class SheetWriter:
         edges = bounds(result.hops, result.journeys)
         for start in range(0, len(result.journeys), CHUNK):
             part = edges[start : start + CHUNK + 1]
-            self._rows(result, slice(start, start + CHUNK), part)
+            journeys = result.journeys.take(slice(start, start + CHUNK))
+            self._stream.write(_text(journeys, result.hops.take(slice(part[0], part[-1])), part))
         self._stream.flush()
 
     def end(self, tally: Tally, diagnostics: Diagnostics) -> None:
         """Nothing more: the summary goes elsewhere."""
 
-    def _rows(self, result: Result, rows: slice, edges: Any) -> None:
-        of_hop = np.repeat(np.arange(len(edges) - 1), np.diff(edges))
-        journeys = result.journeys.take(rows).take(of_hop)
-        hops = result.hops.take(slice(edges[0], edges[-1]))
-        cells = [_cells(journeys, column) for column in OF_JOURNEY] + [_cells(hops, column) for column in OF_HOP]
-        self._csv.writerows(zip(*cells, strict=True))
+
+def _text(journeys: Table, hops: Table, edges: Array) -> str:
+    """The rows of some journeys; what repeats is formatted once for each combination, quoted by the csv module."""
+    of_journey = _rows(journeys, OF_JOURNEY)
+    lead = [of_journey[row] for row in np.repeat(np.arange(len(journeys)), np.diff(edges)).tolist()]
+    columns = (hops[name].tolist() for name in NUMBERS)
+    place, length, task, skbaddr = _combined(hops, PLACE), hops["len"].tolist(), _combined(hops, TASK), hops["skbaddr"]
+    return "".join(
+        [
+            f"{journey},{number},{time},{delta},{where},{size or ''},{who},{address:#x},{spans}\n"
+            for journey, number, time, delta, where, size, who, address, spans in zip(
+                lead, *columns, place, length, task, skbaddr.tolist(), _combined(hops, SPANS), strict=True
+            )
+        ]
+    )
+
+
+def _combined(table: Table, columns: Sequence[str]) -> list[str]:
+    """Some columns of each row, as CSV."""
+    rows, codes = distinct(*(table[column] for column in columns))
+    texts = _rows(table.take(np.array(rows, dtype=np.int64)), columns)
+    return [texts[code] for code in codes.tolist()]
+
+
+def _rows(table: Table, columns: Sequence[str]) -> list[str]:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(zip(*(_cells(table, column) for column in columns), strict=True))
+    return text.getvalue().split("\n")
 
 
 def _cells(table: Table, column: str) -> Sequence[object]:
@@ -66,7 +89,5 @@ def _cells(table: Table, column: str) -> Sequence[object]:
         return [texts[code] for code in values]
     if column == "complete":
         return ["true" if value else "false" for value in values]
-    if column == "skbaddr":
-        return [f"{value:#x}" for value in values]
     missing = _MISSING[column]
     return ["" if value == missing else value for value in values]
