@@ -17,13 +17,13 @@ Columns = dict[str, "Array"]
 """Column -> values, all of one length. `at`, the record's place, stands beside the columns of EVENTS."""
 
 DECLARED = {c.name: (np.dtype("int32" if c.dtype == "category" else c.dtype), c.missing) for c in schema.EVENTS}
-_OWN = {"at": np.dtype(np.int64)}
-_ALWAYS = ("time_ns", "cpu", "pid", "tid", "event", "dev", "skbaddr", "len", "protocol", "flags")
+ALWAYS = ("event", "dev", "skbaddr", "len", "protocol", "flags")
+_OF_SAMPLES = ("time_ns", "cpu", "pid", "tid")
 
 
 def no_columns() -> Columns:
     """The columns every recording has, with no rows."""
-    return {"at": np.empty(0, np.int64), **{name: np.empty(0, DECLARED[name][0]) for name in _ALWAYS}}
+    return {"at": np.empty(0, np.int64), **{name: np.empty(0, DECLARED[name][0]) for name in (*_OF_SAMPLES, *ALWAYS)}}
 
 
 def missing(name: str, length: int, dtype: np.dtype[np.generic] | None = None) -> Array:

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from perfpath import schema
-from perfpath.errors import InputError
-from perfpath.readers.perfdata.attr import attr_size, parse_attr
-from perfpath.readers.perfdata.compressed import Decompressor
-from perfpath.readers.perfdata.cursor import Cursor
-from perfpath.readers.perfdata.features import apply_feature
-from perfpath.readers.perfdata.framing import Framing
+from perfpath.readers.perfdata.columns import no_columns
 from perfpath.readers.perfdata.order import Ordering
-from perfpath.readers.perfdata.records import RECORD_HEADER_SIZE, Feature, Record
 from perfpath.readers.perfdata.run import RunReader
-from perfpath.readers.perfdata.tracing import parse_tracing_data
+from perfpath.readers.perfdata.stream import Stream
 from perfpath.tables import Table
 
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
     from perfpath.readers.perfdata.columns import Columns
-    from perfpath.readers.perfdata.gather import Offsets
     from perfpath.readers.perfdata.state import State
+    from perfpath.readers.perfdata.walk import Chain
 
 
 class RecordDecoder:
@@ -39,10 +36,14 @@ class RecordDecoder:
         """A new stream of records that begins at offset `base` of its file."""
         return Stream(self, self._state, base, where)
 
-    def on_run(self, buffer: npt.NDArray[np.uint8], at: Offsets, base: int) -> None:
-        """Decode a run of records."""
-        columns, rounds = self._runs.read(buffer, at, base)
-        self.ordering.add(columns, rounds)
+    def on_run(self, buffer: npt.NDArray[np.uint8], records: Chain, base: int, rounds: Sequence[int] = ()) -> None:
+        """Decode a run of records. rounds: where in the buffer rounds ended, besides the FINISHED_ROUNDs in it."""
+        columns, own = self._runs.read(buffer, records, base)
+        self.ordering.add(columns, np.sort(np.concatenate([own, np.array(rounds, np.int64)])) if rounds else own)
+
+    def on_round(self) -> None:
+        """All events before a FINISHED_ROUND have been decoded."""
+        self.ordering.add(no_columns(), np.zeros(1, np.int64))
 
     def malformed(self, example: str) -> None:
         """Count a record that isn't what it says."""
@@ -79,72 +80,3 @@ class RecordDecoder:
         table = self.take(None)
         self._state.losses.close()
         return table
-
-
-class Stream:
-    """One stream of records: a pipe, a file's data section, or one of a directory's."""
-
-    def __init__(self, decoder: RecordDecoder, state: State, base: int, where: str) -> None:
-        self._decoder = decoder
-        self._state = state
-        self._framing = Framing(state.order, state.diagnostics, decoder.on_run, self._on_record, base=base, where=where)
-        self._inner: Framing | None = None
-        self._decompressor: Decompressor | None = None
-        self._where = where
-
-    def feed(self, data: bytes | memoryview) -> None:
-        """Take some more bytes."""
-        self._framing.feed(data)
-
-    def close(self) -> None:
-        """The end of the bytes."""
-        self._framing.close()
-        if self._inner is not None:
-            self._inner.close()
-
-    def _on_record(self, kind: int, record: memoryview, payload: memoryview, at: int) -> None:
-        try:
-            self._apply(kind, record, payload, at)
-        except InputError as error:
-            if kind in {Record.COMPRESSED, Record.COMPRESSED2} and self._decompressor is None:
-                raise  # no library: nothing can be read
-            self._decoder.malformed(str(error))
-
-    def _apply(self, kind: int, record: memoryview, payload: memoryview, at: int) -> None:
-        state = self._state
-        cursor = Cursor(record, state.order, f"{self._where}record of type {kind}", at)
-        cursor.take(RECORD_HEADER_SIZE)
-        if kind == Record.ATTR:
-            body = record[8:]
-            size = attr_size(body, state.order, cursor.where, at + 8)
-            ids = Cursor(body[size:], state.order, cursor.where, at + 8 + size)
-            state.add_attr(
-                parse_attr(body, state.order, cursor.where, at + 8, [ids.u64() for _ in range(ids.left // 8)])
-            )
-        elif kind == Record.TRACING_DATA:
-            state.set_tracing(parse_tracing_data(payload, state.order, at + len(record), state.diagnostics))
-        elif kind == Record.FEATURE:
-            bit = cursor.u64()
-            if bit in set(Feature):
-                apply_feature(state.info, state.diagnostics, bit, record[16:], order=state.order, base=at + 16)
-        elif kind in {Record.COMPRESSED, Record.COMPRESSED2}:
-            self._decompress(cursor.take(cursor.u64()) if kind == Record.COMPRESSED2 else record[8:], at)
-
-    def _decompress(self, data: memoryview, at: int) -> None:
-        """Feed what a compressed record holds to a stream of its own: records straddle the chunks."""
-        if self._inner is None or self._decompressor is None:
-            self._decompressor = Decompressor()
-            self._inner = Framing(
-                self._state.order,
-                self._state.diagnostics,
-                self._decoder.on_run,
-                self._on_inner,
-                where=f"{self._where}decompressed ",
-            )
-        for piece in self._decompressor.pieces(data, at):
-            self._inner.feed(piece)
-
-    def _on_inner(self, kind: int, record: memoryview, payload: memoryview, at: int) -> None:
-        if kind in {Record.COMPRESSED, Record.COMPRESSED2}:
-            raise InputError(f"decompressed byte {at}: compressed records inside compressed records")
-        self._on_record(kind, record, payload, at)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from perfpath.readers.perfdata.columns import DECLARED, Columns, joined, missing, no_columns, taken
+from perfpath.readers.perfdata.columns import ALWAYS, DECLARED, Columns, missing, no_columns, taken
 from perfpath.readers.perfdata.gather import Offsets, column, numbers, windows
 from perfpath.readers.perfdata.interning import SHORT, Interner
 
@@ -98,8 +98,7 @@ class EventReader:
 
     def _numbers(self, raw: npt.NDArray[np.uint8], plan: Plan) -> Columns:
         order = self._state.raw_order
-        columns = {name: missing(name, len(raw)) for name in ("dev", "skbaddr", "len", "protocol", "flags")}
-        columns["event"] = np.full(len(raw), plan.event, np.int32)
+        columns: Columns = {"event": np.broadcast_to(np.int32(plan.event), len(raw))}
         fields = dict(plan.numbers)
         if plan.flags is not None:
             fields["flags"] = plan.flags
@@ -107,7 +106,7 @@ class EventReader:
             values = column(raw, field.offset, _code(field), order)
             if name == "protocol" and plan.swap_protocol and order == "<":
                 values = values.astype(np.uint16).byteswap()
-            columns[name] = values.astype(DECLARED[name][0])
+            columns[name] = values.astype(DECLARED[name][0], copy=False)
         for name, field in plan.extra.items():
             if field.kind == "number":
                 wide = np.uint64 if field.size == 8 and not field.signed else np.int64
@@ -132,15 +131,14 @@ class EventReader:
         """The columns of all tracepoints together, in the order of the samples."""
         if not pieces:
             return no_columns()
-        columns = joined([columns for _, columns in pieces])
+        rows, columns = pieces[0]
         if len(pieces) > 1:
-            rows = np.concatenate([rows for rows, _ in pieces])
-            columns = taken(columns, np.argsort(rows, kind="stable"))
-            rows.sort()
-        else:
-            rows = pieces[0][0]
+            rows, columns = _scattered(pieces, len(samples.at))
         if len(rows) < len(samples.at):
             samples = samples.take(rows)
+        for name in ALWAYS:
+            if name not in columns:
+                columns[name] = missing(name, len(rows))
         columns["at"], columns["time_ns"] = samples.at, samples.time_ns
         columns["cpu"] = np.clip(samples.cpu, -1, 0x7FFF).astype(np.int16)
         columns["pid"], columns["tid"] = samples.pid, samples.tid
@@ -151,3 +149,20 @@ class EventReader:
 
 def _code(field: Field) -> str:
     return f"{'i' if field.signed else 'u'}{field.size}"
+
+
+def _scattered(pieces: list[tuple[Array, Columns]], length: int) -> tuple[Array, Columns]:
+    """Columns of several tracepoints put at their samples' rows; the rows that none fills are left out."""
+    dtypes = {name: values.dtype for _, columns in pieces for name, values in columns.items()}
+    whole = sum(len(rows) for rows, _ in pieces) == length
+    merged: Columns = {}
+    for name, dtype in dtypes.items():
+        everywhere = whole and all(name in columns for _, columns in pieces)
+        merged[name] = np.empty(length, dtype) if everywhere else missing(name, length, dtype)
+        for rows, columns in pieces:
+            if name in columns:
+                merged[name][rows] = columns[name]
+    if whole:
+        return np.arange(length), merged
+    filled = np.sort(np.concatenate([rows for rows, _ in pieces]))
+    return filled, taken(merged, filled)

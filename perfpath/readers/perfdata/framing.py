@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from perfpath.diagnostics import Diagnostics
-    from perfpath.readers.perfdata.gather import Offsets
+    from perfpath.readers.perfdata.walk import Chain
 
-    OnRun = Callable[[npt.NDArray[np.uint8], Offsets, int], None]
+    OnRun = Callable[[npt.NDArray[np.uint8], Chain, int], None]
     OnRecord = Callable[[int, memoryview, memoryview, int], None]
 
 MAX_TRACING_DATA = 1 << 28
@@ -29,8 +29,9 @@ _OUTSIDE = {Record.TRACING_DATA: "I", Record.AUXTRACE: "Q"}
 class Framing:
     """Cuts fed bytes into records and remembers what isn't whole yet.
 
-    on_run(buffer, offsets, base) gets records of the kernel and FINISHED_ROUND; on_record(type, record, payload,
-    offset) each of the others. where: what the offsets count in, for messages.
+    on_run(buffer, chain, base) gets records of the kernel and FINISHED_ROUND; on_record(type, record, payload,
+    offset) each of the others; on_round, if set, is called for a FINISHED_ROUND that begins a run. where: what the
+    offsets count in, for messages.
     """
 
     def __init__(
@@ -55,6 +56,12 @@ class Framing:
         self._base = base
         self._where = where
         self._broken = False
+        self.on_round: Callable[[], None] | None = None
+
+    @property
+    def position(self) -> int:
+        """The offset of the first byte that wasn't handed on."""
+        return self._base
 
     def feed(self, data: bytes | memoryview) -> None:
         """Take some more bytes and hand on all records that are whole now."""
@@ -98,6 +105,9 @@ class Framing:
             elif size > len(data) - position:
                 self._need = size
                 break
+            elif kind == Record.FINISHED_ROUND and self.on_round is not None:
+                self.on_round()
+                position += size
             elif kind >= FIRST_OF_PERF and kind != Record.FINISHED_ROUND:
                 used = self._one(data, position, kind, size)
                 if not used:
@@ -109,9 +119,9 @@ class Framing:
 
     def _run(self, data: memoryview, position: int) -> int:
         buffer = buffer_of(data[position:])
-        offsets, end = chain(buffer, 0, len(data) - position, self._order)
-        self._on_run(buffer, offsets, self._base + position)
-        return position + end
+        found = chain(buffer, len(data) - position, self._order)
+        self._on_run(buffer, found, self._base + position)
+        return position + found.end
 
     def _one(self, data: memoryview, position: int, kind: int, size: int) -> int:
         """One record of perf's own: bytes used, 0 where it isn't whole."""

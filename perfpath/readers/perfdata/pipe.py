@@ -15,7 +15,7 @@ from perfpath.readers.recording import Info
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from perfpath.readers.perfdata.decoder import Stream
+    from perfpath.readers.perfdata.stream import Stream
     from perfpath.tables import Table
 
 
@@ -53,8 +53,9 @@ class PipeDecoder(Recorded):
 
     def take(self, *, idle: bool = False) -> Table:
         """EVENTS that are certain to be in order; with idle=True all that are held."""
-        if self._decoder is None:
-            return self._nothing()
+        if self._decoder is None or self._stream is None:
+            return RecordDecoder(self._state).take(None)
+        self._stream.flush()
         return self._decoder.take(None if idle else self._decoder.ordering.limit)
 
     def close(self) -> Table:
@@ -63,6 +64,3 @@ class PipeDecoder(Recorded):
             raise InputError(f"{self.info.path}: the recording ends before its header ({len(self._head)} bytes)")
         self._stream.close()
         return self._decoder.close()
-
-    def _nothing(self) -> Table:
-        return RecordDecoder(self._state).take(None)

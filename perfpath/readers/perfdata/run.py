@@ -9,8 +9,8 @@ import numpy as np
 from perfpath.errors import InputError
 from perfpath.readers.perfdata.columns import Columns, joined, taken
 from perfpath.readers.perfdata.events import EventReader
-from perfpath.readers.perfdata.gather import Offsets, column, numbers, windows
-from perfpath.readers.perfdata.records import RECORD_HEADER_SIZE, Record
+from perfpath.readers.perfdata.gather import Offsets, numbers
+from perfpath.readers.perfdata.records import Record
 from perfpath.readers.perfdata.samples import Samples, read_samples
 from perfpath.readers.perfdata.sideband import WANTED, apply_record
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from perfpath.readers.perfdata.layout import SampleLayout
     from perfpath.readers.perfdata.state import State
+    from perfpath.readers.perfdata.walk import Chain
     from perfpath.tables import Array
 
 
@@ -29,14 +30,12 @@ class RunReader:
         self._state = state
         self._events = EventReader(state)
 
-    def read(self, buffer: npt.NDArray[np.uint8], at: Offsets, base: int) -> tuple[Columns, Offsets]:
+    def read(self, buffer: npt.NDArray[np.uint8], records: Chain, base: int) -> tuple[Columns, Offsets]:
         """Columns of the run's samples (`at` is their place), and the places of its FINISHED_ROUND records.
 
-        buffer: with SLACK behind. at: offsets of whole records in it. base: add to an offset for one in the file.
+        buffer: with SLACK behind. base: add to an offset in it for one in the file.
         """
-        heads = windows(buffer, at, RECORD_HEADER_SIZE)
-        kinds = column(heads, 0, "u4", self._state.order)
-        sizes = column(heads, 6, "u2", self._state.order).astype(np.int64)
+        at, kinds, sizes = records.at, records.kinds, records.sizes
         is_sample = kinds == Record.SAMPLE
         rounds = at[kinds == Record.FINISHED_ROUND]
         if not self._state.attrs:

@@ -25,7 +25,7 @@ from perfpath.tables import Table
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from perfpath.readers.perfdata.decoder import Stream
+    from perfpath.readers.perfdata.stream import Stream
 
 CHUNK = 1 << 22
 """Bytes read at once: few enough for the decoder's columns to stay in the CPU's caches."""

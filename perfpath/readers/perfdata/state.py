@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from perfpath.readers.recording import Info
     from perfpath.tables import Array
 
+_TABLE = 1 << 16  # ids come from one counter of the kernel and lie close together
+
 
 @dataclass
 class State:
@@ -94,11 +96,13 @@ class State:
     def attrs_of(self, ids: Array) -> Array:
         """The number of the attr of each event id, -1 where there is none."""
         if self._index is None:
-            known = np.array(sorted(self._attr_by_id), np.uint64)
-            self._index = known, np.array([self._attr_by_id[number] for number in known.tolist()] or [-1], np.int32)
+            self._index = _indexed(self._attr_by_id)
         known, attrs = self._index
         if not len(known):
             return np.full(len(ids), -1, np.int32)
+        if len(attrs) > len(known):  # a table over the whole range of ids
+            found: Array = attrs[np.minimum(ids - known[0], len(attrs) - 1)]
+            return found
         place = np.minimum(np.searchsorted(known, ids), len(known) - 1)
         return np.where(known[place] == ids, attrs[place], -1)
 
@@ -123,3 +127,14 @@ class State:
         """The recording's byte order, before anything else is known of it."""
         self.order = order
         self._tracing = TracingData(order)
+
+
+def _indexed(attr_by_id: dict[int, int]) -> tuple[Array, Array]:
+    """Ids in order, and their attrs: beside each other, or as a table of the whole range with a -1 at its end."""
+    known = np.array(sorted(attr_by_id), np.uint64)
+    attrs = np.array([attr_by_id[number] for number in known.tolist()], np.int32)
+    if not len(known) or int(known[-1]) - int(known[0]) > _TABLE:
+        return known, attrs
+    table = np.full(int(known[-1]) - int(known[0]) + 2, -1, np.int32)
+    table[(known - known[0]).astype(np.int64)] = attrs
+    return known, table

@@ -74,6 +74,7 @@ class _Index:
         self._tids, self._first, self._count = np.unique(tid[order], return_index=True, return_counts=True)
         # times become ranks, so that thread and time fit in one sortable number
         self._ranks = np.unique(self._time)
+        self._last = self._first + self._count - 1
         thread = np.repeat(np.arange(len(self._tids)), self._count)
         self._key = thread * (len(self._ranks) + 1) + np.searchsorted(self._ranks, self._time, "right")
         self._table: Array | None = None
@@ -91,12 +92,17 @@ class _Index:
         return np.where(self._tids[place] == tids, place, -1)
 
     def look_up(self, tids: Array, times: Array, missing: int) -> Array:
+        """The value of the last entry that isn't newer than the time."""
         thread = self._threads(tids)
-        row = self._first[thread]
-        several = np.flatnonzero((self._count[thread] > 1) & (thread >= 0))
-        if len(several):
-            key = thread[several].astype(np.int64) * (len(self._ranks) + 1)
-            key += np.searchsorted(self._ranks, times[several], "right")
-            row[several] = np.maximum(np.searchsorted(self._key, key, "right") - 1, row[several])
+        row = self._last[thread]
+        found: Array = self._value[row]
+        earlier = np.flatnonzero((self._time[row] > times) | (thread < 0))
+        if len(earlier):
+            found[earlier] = self._among_several(thread[earlier], times[earlier], missing)
+        return found
+
+    def _among_several(self, thread: Array, times: Array, missing: int) -> Array:
+        key = thread.astype(np.int64) * (len(self._ranks) + 1) + np.searchsorted(self._ranks, times, "right")
+        row = np.maximum(np.searchsorted(self._key, key, "right") - 1, self._first[thread])
         known = (thread >= 0) & (self._time[row] <= times)
         return np.where(known, self._value[row], missing)

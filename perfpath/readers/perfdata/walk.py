@@ -1,7 +1,15 @@
-"""From one record to the next: the chain of record headers, each of which says how long its record is."""
+"""From one record to the next: the chain of record headers, each of which says how long its record is.
+
+Following it is a loop of a million steps that numpy can't do for us, so the buffer is walked in many places at once:
+lanes begin wherever something looks like a record, and all take a step at a time. A lane is believed only if the lane
+before ends exactly where it begins; where that fails, plain steps lead on until they meet a lane's beginning. So a
+wrong guess costs time and never a wrong record, and sizes may alternate as they like.
+"""
 
 from __future__ import annotations
 
+import struct
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,28 +20,126 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from perfpath.readers.perfdata.gather import Offsets
+    from perfpath.tables import Array
+
+LANE_BYTES = 4096
+_SEARCHED = 64  # slots from the nominal beginning of a lane in which a record is looked for
+_FEWEST_LANES = 8
 
 
-def chain(buffer: npt.NDArray[np.uint8], start: int, end: int, order: str) -> tuple[Offsets, int]:
-    """Offsets of the whole records from `start`, and where the walk stopped.
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Whole records of the kernel, FINISHED_ROUNDs among them, in sequence. end: the first byte not walked."""
 
-    It stops before `end`, before a record that perf itself wrote (other than FINISHED_ROUND), before one that isn't
-    whole, and before a header that can't be. `start` may have any alignment.
+    at: Offsets
+    kinds: Array
+    sizes: Offsets
+    end: int
+
+
+def chain(buffer: npt.NDArray[np.uint8], end: int, order: str) -> Chain:
+    """The records from the buffer's first byte; buffer has SLACK zero bytes behind `end`.
+
+    The walk stops before `end`, before a record that perf itself wrote (other than FINISHED_ROUND), before one that
+    isn't whole, and before a header that can't be.
     """
-    order_u2, order_u4 = np.dtype(order + "u2"), np.dtype(order + "u4")
+    slots = end // 8
+    kinds = np.ndarray((slots + 1,), order + "u4", buffer=buffer, strides=(8,))
+    sizes = np.ndarray((slots + 1,), order + "u2", buffer=buffer, offset=6, strides=(8,))
+    if end >= _FEWEST_LANES * LANE_BYTES:
+        places = _by_lanes(buffer, kinds, sizes, slots, order)
+    else:
+        places = np.array(_by_steps(buffer, 0, slots, order, ())[0], np.int64)
+    kind, size = kinds[places].astype(np.uint32), sizes[places].astype(np.int64)
+    at = places * 8
+    # what follows a record that stops the walk may be anything
+    stop = (kind >= FIRST_OF_PERF) & (kind != Record.FINISHED_ROUND)
+    stop |= (size < RECORD_HEADER_SIZE) | (size % 8 != 0) | (at + size > end)
+    if stop.any():
+        last = int(np.argmax(stop))
+        return Chain(at[:last], kind[:last], size[:last], int(at[last]))
+    return Chain(at, kind, size, int(at[-1] + size[-1]) if len(at) else 0)
+
+
+def _by_steps(
+    buffer: npt.NDArray[np.uint8], place: int, slots: int, order: str, until: set[int] | tuple[()]
+) -> tuple[list[int], int]:
+    """One step after the other, to a place that is in `until` or to the end: the places passed, and the last one."""
+    size_at = struct.Struct(order + "H").unpack_from
     found: list[int] = []
-    position = start
-    view = buffer[:end].data
-    little = order == "<"
-    del order_u2, order_u4
-    while position + RECORD_HEADER_SIZE <= end:
-        head = view[position : position + 8]
-        kind = int.from_bytes(head[:4], "little" if little else "big")
-        size = int.from_bytes(head[6:8], "little" if little else "big")
-        if size < RECORD_HEADER_SIZE or position + size > end:
+    data = buffer.data
+    while place < slots and place not in until:
+        found.append(place)
+        (size,) = size_at(data, 8 * place + 6)
+        if size < RECORD_HEADER_SIZE or size % 8:
+            return found, slots
+        place += size >> 3
+    return found, place
+
+
+def _by_lanes(buffer: npt.NDArray[np.uint8], kinds: Array, sizes: Array, slots: int, order: str) -> Offsets:
+    begins = _guesses(kinds, sizes, slots)
+    ends = np.append(begins[1:], slots)
+    passed, counts, exits = _walk(sizes, begins, ends, slots)
+    # lane n is joined to lane n + 1 where it ends at that one's beginning
+    breaks = np.flatnonzero(exits != ends)
+    lanes = {int(begin): lane for lane, begin in enumerate(begins.tolist())} if len(breaks) else {}
+    known = set(lanes)
+    pieces, lane = [], 0
+    while lane < len(begins):
+        next_break = np.searchsorted(breaks, lane)
+        last = int(breaks[next_break]) if next_break < len(breaks) else len(begins) - 1
+        pieces.append(_passed(passed, counts, lane, last + 1))
+        if not 0 <= exits[last] < slots:
             break
-        if kind >= FIRST_OF_PERF and kind != Record.FINISHED_ROUND:
-            break
-        found.append(position)
-        position += size
-    return np.array(found, np.int64), position
+        found, place = _by_steps(buffer, int(exits[last]), slots, order, known)
+        pieces.append(np.array(found, np.int64))
+        lane = lanes.get(place, len(begins))
+    return np.concatenate(pieces)
+
+
+def _guesses(kinds: Array, sizes: Array, slots: int) -> Offsets:
+    """Places that look like samples with another record behind them, at most one for each lane; the first is 0."""
+    lane = LANE_BYTES // 8
+    window = kinds[: slots // lane * lane].reshape(-1, lane)[1:, :_SEARCHED]
+    row, offset = np.nonzero(window == Record.SAMPLE)
+    place = (row + 1) * lane + offset
+    size = sizes[place]
+    likely = (size >= 2 * RECORD_HEADER_SIZE) & (size % 8 == 0)
+    row, place, size = row[likely], place[likely], size[likely]
+    behind = np.minimum(place + (size >> 3), slots)
+    kind = kinds[behind]
+    likely = ((kind < FIRST_OF_PERF) & (kind > 0) | (kind == Record.FINISHED_ROUND)) & (sizes[behind] % 8 == 0)
+    row, place = row[likely], place[likely]
+    first = np.ones(len(row), bool)
+    first[1:] = row[1:] != row[:-1]
+    return np.concatenate([np.zeros(1, np.int64), place[first]])
+
+
+def _walk(sizes: Array, begins: Offsets, ends: Offsets, slots: int) -> tuple[Offsets, Offsets, Offsets]:
+    """All lanes at once: places passed (step, lane), how many of them are before the lane's end, and where it left.
+
+    A lane that meets a size that can't be stays there; it is told by its exit.
+    """
+    place, steps = begins.copy(), []
+    running = True
+    while running:
+        before = place
+        for _ in range(8):
+            steps.append(place)
+            place = np.minimum(place + (sizes[place] >> 3), slots)
+        running = bool(((place < ends) & (place != before)).any())
+    steps.append(place)
+    passed = np.array(steps)
+    inside = passed < ends
+    inside[1:] &= passed[1:] != passed[:-1]
+    counts = inside.sum(axis=0)
+    stuck = (passed < ends).all(axis=0)
+    exits = np.where(stuck, -1, passed[np.minimum(counts, len(passed) - 1), np.arange(len(begins))])
+    return passed, counts, exits
+
+
+def _passed(passed: Offsets, counts: Offsets, first: int, last: int) -> Offsets:
+    """The places that lanes first to last passed, in sequence."""
+    rows = passed[:, first:last].T
+    return rows[np.arange(rows.shape[1]) < counts[first:last, None]]

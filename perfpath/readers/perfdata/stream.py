@@ -1,0 +1,150 @@
+"""One stream of records: those of perf itself (attrs, formats, features, compressed data) between the kernel's runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from perfpath.errors import InputError
+from perfpath.readers.perfdata.attr import attr_size, parse_attr
+from perfpath.readers.perfdata.compressed import Decompressor
+from perfpath.readers.perfdata.cursor import Cursor
+from perfpath.readers.perfdata.features import apply_feature
+from perfpath.readers.perfdata.framing import Framing
+from perfpath.readers.perfdata.records import RECORD_HEADER_SIZE, Feature, Record
+from perfpath.readers.perfdata.tracing import parse_tracing_data
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from perfpath.readers.perfdata.decoder import RecordDecoder
+    from perfpath.readers.perfdata.framing import OnRecord
+    from perfpath.readers.perfdata.state import State
+    from perfpath.readers.perfdata.walk import Chain
+
+_COMPRESSED = (Record.COMPRESSED, Record.COMPRESSED2)
+
+
+class Stream:
+    """A pipe, a file's data section, or one of a directory's."""
+
+    def __init__(self, decoder: RecordDecoder, state: State, base: int, where: str) -> None:
+        self._decoder = decoder
+        self._state = state
+        self._framing = Framing(state.order, state.diagnostics, self._on_run, self._on_record, base=base, where=where)
+        self._inner: _Decompressed | None = None
+        self._where = where
+
+    def feed(self, data: bytes | memoryview) -> None:
+        """Take some more bytes."""
+        self._framing.feed(data)
+
+    def flush(self) -> None:
+        """Decode all that has been fed."""
+        if self._inner is not None:
+            self._inner.flush()
+
+    def close(self) -> None:
+        """The end of the bytes."""
+        self._framing.close()
+        if self._inner is not None:
+            self._inner.close()
+
+    def _on_run(self, buffer: npt.NDArray[np.uint8], records: Chain, base: int) -> None:
+        self.flush()
+        self._decoder.on_run(buffer, records, base)
+
+    def _on_record(self, kind: int, record: memoryview, payload: memoryview, at: int) -> None:
+        if kind in _COMPRESSED and self._inner is None:
+            self._inner = _Decompressed(self._decoder, self._state, self._on_inner, f"{self._where}decompressed ")
+            self._framing.on_round = self._inner.on_round
+        try:
+            self._apply(kind, record, payload, at)
+        except InputError as error:
+            self._decoder.malformed(str(error))
+
+    def _on_inner(self, kind: int, record: memoryview, payload: memoryview, at: int) -> None:
+        if kind in _COMPRESSED:
+            self._decoder.malformed(f"decompressed byte {at}: compressed records inside compressed records")
+        else:
+            self._on_record(kind, record, payload, at)
+
+    def _apply(self, kind: int, record: memoryview, payload: memoryview, at: int) -> None:
+        state = self._state
+        cursor = Cursor(record, state.order, f"{self._where}record of type {kind}", at)
+        cursor.take(RECORD_HEADER_SIZE)
+        if kind == Record.ATTR:
+            self._attr(record[RECORD_HEADER_SIZE:], cursor.where, at + RECORD_HEADER_SIZE)
+        elif kind == Record.TRACING_DATA:
+            state.set_tracing(parse_tracing_data(payload, state.order, at + len(record), state.diagnostics))
+        elif kind == Record.FEATURE:
+            bit = cursor.u64()
+            if bit in set(Feature):
+                apply_feature(state.info, state.diagnostics, bit, record[16:], order=state.order, base=at + 16)
+        elif kind == Record.COMPRESSED and self._inner is not None:
+            self._inner.feed(record[RECORD_HEADER_SIZE:], at)
+        elif kind == Record.COMPRESSED2 and self._inner is not None:
+            self._inner.feed(cursor.take(cursor.u64()), at)
+
+    def _attr(self, body: memoryview, where: str, base: int) -> None:
+        """An attr, with the ids of its events behind it."""
+        order = self._state.order
+        size = attr_size(body, order, where, base)
+        ids = Cursor(body[size:], order, where, base + size)
+        self._state.add_attr(parse_attr(body, order, where, base, [ids.u64() for _ in range(ids.left // 8)]))
+
+
+class _Decompressed:
+    """The records inside compressed ones: a stream of its own, since they straddle the chunks.
+
+    Decompressed bytes wait until there are enough to be worth decoding together. FINISHED_ROUNDs stand between the
+    compressed records, so the place where each came is remembered.
+    """
+
+    ENOUGH = 1 << 22
+
+    def __init__(self, decoder: RecordDecoder, state: State, on_record: OnRecord, where: str) -> None:
+        self._decoder = decoder
+        self._framing = Framing(state.order, state.diagnostics, self._on_run, on_record, where=where)
+        self._decompressor = Decompressor()
+        self._waiting: list[bytes] = []
+        self._size = 0
+        self._total = 0
+        self._rounds: list[int] = []
+
+    def feed(self, data: memoryview, at: int) -> None:
+        """Take the data of the compressed record at an offset. Raises InputError where it isn't zstd."""
+        for piece in self._decompressor.pieces(data, at):
+            self._waiting.append(piece)
+            self._size += len(piece)
+            self._total += len(piece)
+            if self._size >= self.ENOUGH:
+                self.flush()
+
+    def on_round(self) -> None:
+        """A FINISHED_ROUND stands behind what has been fed."""
+        self._rounds.append(self._total)
+
+    def flush(self) -> None:
+        """Decode what waits."""
+        if self._waiting:
+            data, self._waiting, self._size = b"".join(self._waiting), [], 0
+            self._framing.feed(data)
+        for _ in range(self._due(self._framing.position)):
+            self._decoder.on_round()
+
+    def close(self) -> None:
+        """The end of the bytes."""
+        self.flush()
+        self._framing.close()
+
+    def _due(self, position: int) -> int:
+        """Take away the rounds that ended before a position: how many."""
+        before = len(self._rounds)
+        self._rounds = [place for place in self._rounds if place > position]
+        return before - len(self._rounds)
+
+    def _on_run(self, buffer: npt.NDArray[np.uint8], records: Chain, base: int) -> None:
+        rounds = [place - base for place in self._rounds]
+        due = self._due(base + records.end)
+        self._decoder.on_run(buffer, records, base, rounds[:due])
