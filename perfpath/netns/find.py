@@ -10,13 +10,14 @@ at threads, descriptors and other mount tables too (`thorough`) costs ten times 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from perfpath.diagnostics import Diagnostics
 
@@ -72,8 +73,11 @@ class Finder:
         self.home: dict[int, Found] = {}
         self.own = self._see(places.own())
 
-    def look(self, *, thorough: bool) -> dict[tuple[int, int], Found]:
-        """All namespaces, in the order: own, named files, processes', mounts, held ones."""
+    def look(self, remembered: Iterable[str] = (), *, thorough: bool) -> dict[tuple[int, int], Found]:
+        """All namespaces, in the order: own, named files, processes', mounts, held ones.
+
+        remembered: paths where an earlier, thorough look found some.
+        """
         self._look_in(self.places.iproute, "iproute")
         self._look_in(self.places.docker, "docker")
         pids = sorted(int(name) for name in _names(self.places.proc) if name.isdecimal())
@@ -83,6 +87,10 @@ class Finder:
             self._look_at_other_mounts(pids)
             self._look_at_threads(pids)
             self._look_at_descriptors(pids)
+        for path in remembered:
+            with contextlib.suppress(PermissionError):
+                if self._is_namespace(path):
+                    self._see(path)
         return self.found
 
     def _see(self, path: str) -> Found | None:
@@ -123,7 +131,7 @@ class Finder:
         """Whether a bound file is in nsfs, as our own namespace is; `ip netns` leaves plain files where it failed."""
         try:
             return self.own is None or os.stat(path).st_dev == self.own.dev
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError, NotADirectoryError):
             return False
 
     def _look_at_processes(self, pids: list[int]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from perfpath.diagnostics import Diagnostics
@@ -30,10 +30,17 @@ INITIAL_INUM = 0xEFFFFFF9  # NET_NS_INIT_INO of include/uapi/linux/nsfs.h, since
 
 @dataclass(slots=True)
 class Snapshot:
-    """An inventory with what it was made of, so that the next one needs to read only what changed."""
+    """An inventory with what it was made of, so that the next one needs to read only what changed.
+
+    own: the inode of the looker's namespace. meaning: (inode, its number for another) -> that one's inode.
+    cpu: seconds of CPU time the look took.
+    """
 
     inventory: Inventory
-    looks: Mapping[int, Look] = field(default_factory=dict)
+    own: int
+    looks: Mapping[int, Look]
+    meaning: Mapping[tuple[int, int], int]
+    cpu: float
 
 
 def current_inum() -> int:
@@ -74,11 +81,12 @@ def snapshot(
     """The same as `take`; namespaces of `before` whose inode is not in `changed` are not read again (None: all are)."""
     diagnostics = Diagnostics() if diagnostics is None else diagnostics
     places = places or Places()
-    taken_ns = time.monotonic_ns()
+    taken_ns, cpu = time.monotonic_ns(), time.thread_time()
     finder = Finder(places, diagnostics)
     if finder.own is None:
         raise InventoryError(f"{places.own()} can't be read: is /proc mounted?")
-    found = {each.inum: each for each in finder.look(thorough=thorough).values()}
+    remembered = [] if before is None else [namespace.path for namespace in before.inventory.namespaces]
+    found = {each.inum: each for each in finder.look(remembered, thorough=thorough).values()}
     known = {}
     if before is not None and changed is not None:
         known = {inum: look for inum, look in before.looks.items() if inum not in changed}
@@ -88,7 +96,8 @@ def snapshot(
     names = Names(places, runtimes or Runtimes(), _host(found, atlas, diagnostics), diagnostics, ask=thorough)
     namespaces = [_namespace(each, atlas, names, places) for each in found.values() if _is_there(each, atlas, looker)]
     inventory = Inventory(tuple(sorted(namespaces, key=_order)), taken_ns, time.monotonic_ns())
-    return Snapshot(inventory, atlas.looks)
+    cpu = time.thread_time() - cpu + looker.cpu
+    return Snapshot(inventory, finder.own.inum, atlas.looks, atlas.meaning, cpu)
 
 
 def _host(found: Mapping[int, Found], atlas: Atlas, diagnostics: Diagnostics) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from perfpath.netns.enter import enter
@@ -31,6 +32,7 @@ class Looker:
         self.places = places
         self.own = own
         self.failed: dict[int, OSError] = {}
+        self.cpu = 0.0  # seconds this took
         self._paths: dict[int, str] = {}
         self._here = own  # where this thread is
 
@@ -46,6 +48,7 @@ class Looker:
         for inum in atlas.looks:
             if atlas.numbers(inum):
                 self._resolve(atlas, inum)
+        self.cpu = time.thread_time()  # of a thread that does nothing else
         return atlas
 
     def _read(self, inum: int, known: Look | None) -> Look:

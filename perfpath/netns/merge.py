@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from perfpath.netns.inventory import Interface, Namespace
 
-NAMES_OF_CHANCE = {"process", "mount", "none"}  # what a namespace is called until somebody names it
+BY_CHANCE = {"none": 2, "mount": 1, "process": 1}  # what a namespace is called until somebody names it
 
 
 def merge(old: Inventory, new: Inventory) -> Inventory:
@@ -47,7 +47,7 @@ def _is_same(old: Namespace, new: Namespace) -> bool:
 
 
 def _updated(old: Namespace, new: Namespace, since: int | None, until: int | None) -> Namespace:
-    better = old if new.origin in NAMES_OF_CHANCE and old.origin not in NAMES_OF_CHANCE else new
+    better = old if BY_CHANCE.get(new.origin, 0) > BY_CHANCE.get(old.origin, 0) else new
     return replace(
         new,
         name=better.name,
@@ -72,12 +72,16 @@ def _interfaces(
             there.append(replace(interface, born_ns=since))
             continue
         del living[interface.ifindex]
-        kept = {"born_ns": before.born_ns}
-        if not interface.peer:  # the other end is gone or unseen by now; this one never had another
-            kept |= {"peer": before.peer, "peer_netns": before.peer_netns}
-        if not interface.lower_netns and interface.lower == before.lower:
-            kept |= {"lower_netns": before.lower_netns}
-        there.append(replace(interface, **kept))
+        ends = interface if interface.peer else before  # an end that is gone or unseen by now: it never had another
+        there.append(
+            replace(
+                interface,
+                born_ns=before.born_ns,
+                peer=ends.peer,
+                peer_netns=ends.peer_netns,
+                lower_netns=interface.lower_netns or before.lower_netns,
+            )
+        )
     return (*(replace(interface, gone_ns=until) for interface in living.values()), *gone, *there)
 
 

@@ -1,0 +1,176 @@
+"""Noticing what changes on the host while packets are traced.
+
+The kernel tells of most changes at once: rtnetlink says which links, addresses and namespace numbers come and go, in
+this namespace and in every one it has a number for (NETLINK_LISTEN_ALL_NSID), and /proc/self/mountinfo becomes ready
+when a file is bound to a namespace (`ip netns add`, a container's start). Each such word leads to another look, soon,
+but never so often that looking takes more than a fifth of one CPU. What nobody tells of, such as a namespace deep
+inside another without a link to here, is found by looking now and then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import sys
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING, Self
+
+from perfpath.diagnostics import Diagnostics
+from perfpath.errors import PerfpathError
+from perfpath.netns.live import Snapshot, snapshot
+from perfpath.netns.merge import merge
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from perfpath.netns.find import Places
+    from perfpath.netns.inventory import Inventory, Namespace
+
+# include/uapi/linux/netlink.h and rtnetlink.h: the groups of links, addresses and namespace numbers.
+SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, NETLINK_LISTEN_ALL_NSID = 270, 1, 8
+GROUPS = (1, 5, 9, 28)  # RTNLGRP_LINK, _IPV4_IFADDR, _IPV6_IFADDR, _NSID
+RECEIVE = 64 * 1024
+
+SHARE = 4  # a look that took t of CPU time is followed by a pause of 4 t at least: a fifth of one CPU
+IDLE_SHARE = 100  # where nobody says anything, by one of 100 t
+AT_LEAST, IDLE_AT_LEAST = 0.01, 1.0  # seconds
+
+HERE = -1  # what stands for this namespace's own number
+
+
+class Watcher:
+    """Keeps an inventory up to date from a thread of its own, until it is closed.
+
+    inventory: everything seen so far, replaced as a whole at each look. version: grows with each look that found
+    something other than before (processes that come and go don't count). diagnostics: why watching ended early, if so.
+    The first look is a thorough one, and so finds what `take` left out for speed. Closing takes a last look and leaves
+    no thread and no descriptor behind. Raises OSError where the kernel gives no socket.
+    """
+
+    def __init__(self, first: Inventory, places: Places | None = None) -> None:
+        self.inventory = first
+        self.version = 0
+        self.looks = 0
+        self.diagnostics = Diagnostics()
+        self._places = places
+        self._last: Snapshot | None = None
+        self._pause = 0.0
+        self._closing, self._close = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._ears = Ears(self._closing)
+        self._thread = threading.Thread(target=self._run, name="perfpath-watch", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Look a last time and end. May be called again."""
+        if self._thread.is_alive():
+            os.write(self._close, b"x")
+        self._thread.join()
+        if self._close >= 0:
+            self._ears.close()
+            os.close(self._closing)
+            os.close(self._close)
+            self._close = -1
+
+    def _run(self) -> None:
+        try:
+            self._look(None, thorough=True)
+            while not self._ears.closing(self._pause * SHARE + AT_LEAST):
+                heard = self._ears.wait(self._pause * IDLE_SHARE + IDLE_AT_LEAST)
+                if heard is None:
+                    break
+                self._look(self._changed(heard) if heard else None)
+            self._look(None)
+        except (PerfpathError, OSError) as error:
+            self.diagnostics.note(
+                "watch-ended", "changes of namespaces during the capture were not all noticed", example=str(error)
+            )
+
+    def _changed(self, heard: set[int]) -> Container[int]:
+        """The namespaces to read again: those heard of, and those that can't be heard."""
+        last = self._last
+        if last is None:
+            return ()
+        audible = {last.own, *(there for (here, _), there in last.meaning.items() if here == last.own)}
+        told = {last.own if nsid == HERE else last.meaning.get((last.own, nsid), 0) for nsid in heard}
+        return told | (last.looks.keys() - audible)
+
+    def _look(self, changed: Container[int] | None, *, thorough: bool = False) -> None:
+        self._last = snapshot(
+            Diagnostics(),  # what can't be read was told of by `take`; a name half made is nothing to tell of
+            thorough=thorough,
+            places=self._places,
+            before=self._last,
+            changed=changed,
+        )
+        merged = merge(self.inventory, self._last.inventory)
+        self.version += _essence(merged) != _essence(self.inventory)
+        self.inventory = merged
+        self.looks += 1
+        self._pause = self._last.cpu
+
+
+class Ears:
+    """Everything that says that something changed, and the descriptor that says that it is time to end."""
+
+    def __init__(self, closing: int) -> None:
+        self._closing = closing
+        self._mounts = os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC)
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+        self._socket.setblocking(False)
+        with contextlib.suppress(OSError):  # CAP_NET_BROADCAST; without it only this namespace is heard
+            self._socket.setsockopt(SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, 1)
+        for group in GROUPS:
+            self._socket.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
+        self._poll = select.poll()
+        self._poll.register(closing, select.POLLIN)
+        self._poll.register(self._socket, select.POLLIN)
+        self._poll.register(self._mounts, select.POLLPRI)
+
+    def closing(self, seconds: float) -> bool:
+        """Wait so long, without listening; True at once when it is time to end."""
+        poll = select.poll()
+        poll.register(self._closing, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
+
+    def wait(self, seconds: float) -> set[int] | None:
+        """Wait so long for a word: the numbers of the namespaces heard of, empty where it is any or none.
+
+        None when it is time to end.
+        """
+        ready = dict(self._poll.poll(seconds * 1000))
+        if self._closing in ready:
+            return None
+        return self._hear() or ({HERE} if ready else set())
+
+    def _hear(self) -> set[int]:
+        heard: set[int] = set()
+        while True:
+            try:
+                _, ancillary, _, _ = self._socket.recvmsg(RECEIVE, socket.CMSG_SPACE(4))
+            except BlockingIOError:
+                return heard
+            except OSError:  # ENOBUFS: so much happened that some of it was lost
+                return set()
+            numbers = [
+                data for level, kind, data in ancillary if (level, kind) == (SOL_NETLINK, NETLINK_LISTEN_ALL_NSID)
+            ]
+            heard.add(int.from_bytes(numbers[0], sys.byteorder, signed=True) if numbers else HERE)
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._socket.close()
+        os.close(self._mounts)
+
+
+def _essence(inventory: Inventory) -> list[Namespace]:
+    """What counts as a change."""
+    return [replace(namespace, pids=()) for namespace in inventory.namespaces]
