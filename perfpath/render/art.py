@@ -24,9 +24,10 @@ OTHER = ("packet", "packets")
 
 
 class Box(NamedTuple):
-    """A namespace and the devices visited in it, one after the other."""
+    """A namespace and the devices visited in it, one after the other. An unknown one has dashed walls: who knows."""
 
     label: str
+    known: bool
     devices: tuple[str, ...]
 
 
@@ -87,8 +88,8 @@ def _merged(paths: list[Path], namer: Namer) -> dict[tuple[Place, ...], dict[boo
 
 def _boxes(places: tuple[Place, ...]) -> list[Box]:
     return [
-        Box(label, tuple(place.dev for place in inside))
-        for (label, _), inside in groupby(places, key=lambda place: (place.space, place.known))
+        Box(label, known, tuple(place.dev for place in inside))
+        for (label, known), inside in groupby(places, key=lambda place: (place.space, place.known))
     ]
 
 
@@ -106,7 +107,7 @@ def _beside(boxes: list[Box], ways: list[Way]) -> list[str]:
     plain = [_inside(box, boxes, ARROWS[True]) for box in boxes]
     cells = [max(map(width, (inside.text(0), f" {box.label} "))) for box, inside in zip(boxes, plain, strict=True)]
     labels = "|".join(center(box.label, room) for box, room in zip(boxes, cells, strict=True))
-    wall = "+" + "+".join("-" * room for room in cells) + "+"
+    wall = f"+{'+'.join(_wall(box, room) for box, room in zip(boxes, cells, strict=True))}+"
     rows = [f"{_row(boxes, cells, ARROWS[way.forward])}  {way.what}" for way in ways]
     return [f" {labels}".rstrip(), wall, *rows, wall]
 
@@ -114,7 +115,15 @@ def _beside(boxes: list[Box], ways: list[Way]) -> list[str]:
 def _row(boxes: list[Box], cells: list[int], arrow: Arrow) -> str:
     insides = [_inside(box, boxes, arrow) for box in boxes]
     texts = [inside.text(room - width(inside.text(0))) for inside, room in zip(insides, cells, strict=True)]
-    return "|" + "-".join(texts) + "|"
+    return _side(boxes[0]) + "-".join(texts) + _side(boxes[-1])
+
+
+def _wall(box: Box, cells: int) -> str:
+    return (("-" if box.known else " -") * cells)[:cells]
+
+
+def _side(box: Box) -> str:
+    return "|" if box.known else ":"
 
 
 def _inside(box: Box, boxes: list[Box], arrow: Arrow) -> Inside:
@@ -129,16 +138,19 @@ def _inside(box: Box, boxes: list[Box], arrow: Arrow) -> Inside:
 def _below(boxes: list[Box], ways: list[Way]) -> list[str]:
     """Boxes on top of each other, for narrow terminals; ways down and up have a column each."""
     heads = ["v" if way.forward else "^" for way in ways]
-    inside = max(width(text) for box in boxes for text in (f"{box.label}:", *(f"  {dev}" for dev in box.devices)))
-    inside = max(inside, 3 + 2 * len(heads))
-    wall = f"+{'-' * (inside + 2)}+"
-    crossing = f"+{'-'.join(['--', *heads]).ljust(inside + 2, '-')}+"
-    between = f"| {ljust('  ' + ' '.join(heads), inside)} |"
-    texts = [wall]
-    for box in boxes:
-        texts += [crossing] if box is not boxes[0] else []
-        texts.append(f"| {ljust(f'{box.label}:', inside)} |")
-        for number, dev in enumerate(box.devices):
-            texts += [between] if number else []
-            texts.append(f"| {ljust(f'  {dev}', inside)} |")
-    return [*texts, wall, *(f"{head} {way.what}" for head, way in zip(heads, ways, strict=True))]
+    inside = max(width(text) for box in boxes for text in (f" {box.label}: ", *(f"   {dev} " for dev in box.devices)))
+    inside = max(inside, 4 + 2 * len(heads))
+    marks = dict(zip(range(3, inside, 2), heads, strict=False))
+    texts = [f"+{_wall(boxes[0], inside)}+"]
+    for above, box in zip([None, *boxes], boxes, strict=False):
+        if above:
+            texts.append(f"+{_marked(_wall(above if above.known else box, inside), marks)}+")
+        gap = f"\n{_marked(' ' * inside, marks)}\n"
+        rows = [f" {box.label}:", *gap.join(f"   {dev}" for dev in box.devices).split("\n")]
+        texts += [f"{_side(box)}{ljust(row, inside)}{_side(box)}" for row in rows]
+    texts.append(f"+{_wall(boxes[-1], inside)}+")
+    return [*texts, *(f"{head} {way.what}" for head, way in zip(heads, ways, strict=True))]
+
+
+def _marked(text: str, marks: dict[int, str]) -> str:
+    return "".join(marks.get(number, char) for number, char in enumerate(text))

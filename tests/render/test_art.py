@@ -67,11 +67,18 @@ def test_unknown_namespaces_are_question_marks_and_join_nothing(story: Story) ->
     first, second = drawn(story)
     assert first == [
         "        ?",
-        "+----------------+",
-        "| eth0 ---> eth0 |  1 packet",
-        "+----------------+",
+        "+ - - - - - - - -+",
+        ": eth0 ---> eth0 :  1 packet",
+        "+ - - - - - - - -+",
     ]
-    assert second[2] == "| lo |  1 packet"
+    assert second[2] == ": lo :  1 packet"
+
+
+def test_a_known_namespace_keeps_its_wall_to_an_unknown_one(story: Story) -> None:
+    story.packet("tx a host 0", "rx b ? 1")
+    assert drawn(story, 0) == [
+        ["+-------+", "| host: |", "|   a   |", "+---v---+", ": ?:    :", ":   b   :", "+ - - - +", "v 1 packet"]
+    ]
 
 
 def test_boxes_that_do_not_fit_stand_on_each_other(bridge_ping: Story) -> None:
@@ -113,11 +120,12 @@ def test_walls_stand_straight(new_story: type[Story], hops: list[tuple[str, str]
         row["dev"] = source["dev"]
     (drawing,) = drawn(story, 0 if narrow else 10_000)
     walls = [line for line in drawing if line[0] == "+"]
-    rows = [line for line in drawing if line[0] == "|"]
+    rows = [line for line in drawing if line[0] in "|:"]
     assert walls
     assert len({width(wall) for wall in walls}) == 1
     for line in rows:
-        inside = line[: line.rindex("|") + 1] if narrow else line[: line.rindex("|  ") + 1]
+        inside = line if narrow else line[: line.rindex("  ")]
+        assert inside[-1] in "|:"
         assert width(inside) == width(walls[0])
     for dev, _ in hops:
         assert visible(dev) in "\n".join(rows)
