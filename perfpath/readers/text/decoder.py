@@ -29,7 +29,7 @@ LONGEST_LINE = 1 << 20
 HOLD_NS = 20_000_000
 KNOWN_FORMATS = "perf script, perf trace, ftrace (trace, trace_pipe) and trace-cmd report"
 
-_TIMELESS = re.compile(rb".*\b(?:net|skb):\w+: .*\bskbaddr=", re.DOTALL)
+_TIMELESS = re.compile(rb"(?:(?!\d\.\d{3}).)*\b(?:net|skb):\w+: .*\bskbaddr=", re.DOTALL)
 _EXAMPLE = 160
 
 
@@ -49,6 +49,7 @@ class TextDecoder:
         self._understood = False
         self._foreign: str | None = None
         self._summary = False
+        self._in_header = False
         self._formats: set[str] = set()
         self._bulk = Bulk()
         self._losses = LossLog(self.diagnostics)
@@ -146,7 +147,8 @@ class TextDecoder:
     def _no_event(self, said: Chatter | None, number: int, line: bytes) -> None:
         if said is None:
             self._summary = self._summary or line.startswith(b" Summary of events:")
-            if not self._summary:  # the tables of perf trace -s, up to the end
+            # the tables of perf trace -s, up to the end; a recorded command line with line breaks
+            if not self._summary and not self._in_header:
                 self._unknown(number, line)
             return
         if said.format:
@@ -156,7 +158,9 @@ class TextDecoder:
                 self._name_format()
         elif self._foreign is None and line.strip():
             self._foreign = _shown(number, line)
-        if line.startswith(b"# "):
+        if line.startswith(b"# ="):
+            self._in_header = not self._in_header
+        elif line.startswith(b"# "):
             read_comment(line, self.info)
 
     def _unknown(self, number: int, line: bytes) -> None:

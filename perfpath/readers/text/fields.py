@@ -43,11 +43,16 @@ def key_after_dev(event: str) -> bytes | None:
 def parse_fields(event: str, payload: bytes) -> Fields | None:
     """The fields that EVENTS has columns for; None where a known event lacks one of its own or a value is no number."""
     try:
-        if b"=" not in payload and (not payload or _BEAUTY_START.match(payload)):
-            return _beauty(event, payload)
-        return _printed(event, payload)
+        return _beauty(event, payload) if _is_beauty(event, payload) else _printed(event, payload)
     except ValueError:
         return None
+
+
+def _is_beauty(event: str, payload: bytes) -> bool:
+    """The print formats of net events have no `key: value`; of others we only know that they have `=` somewhere."""
+    if not payload:
+        return True
+    return _BEAUTY_START.match(payload) is not None and (event in _KNOWN or b"=" not in payload)
 
 
 def _printed(event: str, payload: bytes) -> Fields | None:
