@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 VERBS = {
     "run": "trace a command (what `perfpath COMMAND` does; needed where COMMAND is called like a verb)",
     "demo": "build a small lab of namespaces, ping through it, show the way the packets went",
+    "record": "trace now, analyse later: keep what perf saw, with the topology, in a directory",
     "report": "the journeys in a saved recording: perf.data, perf script or perf trace text, ftrace, trace-cmd",
     "topology": "network namespaces, their interfaces, and where each link leads",
 }

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, TextIO
 
 from perfpath import tracepoints
 from perfpath.commands import options as shared
-from perfpath.errors import EXIT_OK, PerfpathError, UsageError
+from perfpath.errors import EXIT_OK, UsageError
 
 if TYPE_CHECKING:
+    from perfpath.capture.directory import CaptureDirectory
+    from perfpath.capture.plan import Plan
     from perfpath.capture.session import Session
-    from perfpath.commands.results import Results
+    from perfpath.commands.watching import Watch
     from perfpath.diagnostics import Diagnostics
-    from perfpath.journeys.tracker import Tracker
-    from perfpath.netns.inventory import Inventory
     from perfpath.readers.recording import Decoder
+    from perfpath.tables import Table
 
 HELP = """Trace a command: show the way its packets took, hop by hop, as it happens.
 
@@ -33,11 +35,24 @@ SILENCE = 0.025  # seconds without a byte from perf after which what it gave is 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `perfpath [run]`."""
-    parser.add_argument("-a", "--all-cpus", action="store_true", help="trace the whole system")
+    add_scope(parser)
+    parser.add_argument(
+        "--save", metavar="DIR", help="also keep what is traced in a new directory, for perfpath report"
+    )
     add_tracing(parser)
     shared.add_output(parser)
     shared.add_tracking(parser)
     shared.add_filters(parser)
+    add_command(parser)
+
+
+def add_scope(parser: argparse.ArgumentParser) -> None:
+    """What is traced."""
+    parser.add_argument("-a", "--all-cpus", action="store_true", help="trace the whole system")
+
+
+def add_command(parser: argparse.ArgumentParser) -> None:
+    """The traced command, last."""
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND", help="and its arguments")
 
 
@@ -56,59 +71,105 @@ def add_tracing(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Trace; returns the command's exit status, or what --strict finds."""
+    return trace(command_of(options), options)
+
+
+def command_of(options: argparse.Namespace) -> tuple[str, ...]:
+    """The command to trace, empty for all that happens until Ctrl-C. Raises UsageError where neither was asked for."""
     command = tuple(options.command[1:] if options.command[:1] == ["--"] else options.command)
     if not command and not options.all_cpus:
         raise UsageError("which command? perfpath COMMAND [ARGS...] traces one, perfpath -a the whole system")
-    return trace(command, options)
+    return command
 
 
-def trace(command: tuple[str, ...], options: argparse.Namespace) -> int:
-    """Trace a command (or, without one, until Ctrl-C) as the options say."""
-    from perfpath.capture.session import Plan, Session
+def plan_of(command: tuple[str, ...], options: argparse.Namespace, extra: tuple[str, ...] = ()) -> Plan:
+    """The plan for a session. extra: more tracepoints than the four."""
+    from perfpath.capture.plan import Plan
 
-    plan = Plan(
+    return Plan(
         command=command,
         system_wide=getattr(options, "all_cpus", False),
-        events=tuple(event.name for event in tracepoints.MAIN),
+        events=(*(event.name for event in tracepoints.MAIN), *extra),
         backend=options.backend,
         perf=options.perf,
         buffer=options.buffer,
     )
-    with Session(plan) as session:
+
+
+def trace(command: tuple[str, ...], options: argparse.Namespace) -> int:
+    """Trace a command (or, without one, until Ctrl-C) as the options say."""
+    from perfpath.capture.session import Session
+    from perfpath.commands.watching import watched
+
+    with Session(plan_of(command, options)) as session, ExitStack() as stack:
         session.start()  # perf starts up while the rest is imported and the inventory taken
         from perfpath.commands.results import opened
 
-        with opened(options.output, sys.stderr if command else sys.stdout) as stream:
-            diagnostics = _live(session, stream, options)
+        stream = stack.enter_context(opened(options.output, sys.stderr if command else sys.stdout))
+        kept = _kept(getattr(options, "save", None), stack)
+        with watched(session.diagnostics) as watch:
+            live = Live(session, watch, stream, options)
+            live.show(kept)
+        diagnostics = live.finish()
+        if kept:
+            from perfpath.commands.keeping import finish
+
+            finish(kept, session, watch.inventory)
         status = EXIT_OK if session.child_status is None else session.child_status
         return shared.judged(diagnostics, strict=options.strict, otherwise=status)
 
 
-def _live(session: Session, stream: TextIO, options: argparse.Namespace) -> Diagnostics:
-    from perfpath.commands.results import Results
-    from perfpath.journeys.tracker import Tracker
+class Live:
+    """Journeys shown as they happen."""
 
-    inventory = take_inventory(session.diagnostics)
-    session.release()
-    decoder = _decoder(session)
-    tracker = Tracker(inventory, decoder.diagnostics, shared.tracking(options))
-    results = Results(stream, options, shared.selection(options, decoder.info), decoder.info, inventory)
-    _pump(session, decoder, tracker, results)
-    decoder.diagnostics.absorb(session.diagnostics)
-    results.finish(decoder.diagnostics)
-    return decoder.diagnostics
+    def __init__(self, session: Session, watch: Watch, stream: TextIO, options: argparse.Namespace) -> None:
+        from perfpath.commands.results import Results
+        from perfpath.journeys.tracker import Tracker
+
+        self._session = session
+        self._watch = watch
+        self._version = watch.version
+        session.release()
+        self._decoder = _decoder(session)
+        self._tracker = Tracker(watch.inventory, self._decoder.diagnostics, shared.tracking(options))
+        wanted = shared.selection(options, self._decoder.info)
+        self._results = Results(stream, options, wanted, self._decoder.info, watch.inventory)
+
+    def show(self, kept: CaptureDirectory | None) -> None:
+        """Show (and keep) what perf gives until it ends."""
+        if kept:
+            kept.begin(self._session.backend)
+        while (data := self._session.read(SILENCE)) is not None:
+            if data:
+                self._decoder.feed(data)
+            if data and kept:
+                kept.write(data)
+            self._follow(self._decoder.take(idle=not data))
+        self._follow(self._decoder.close())
+
+    def _follow(self, events: Table) -> None:
+        if self._watch.version != self._version:
+            self._version = self._watch.version
+            self._tracker.know(self._watch.inventory)
+        if len(events):
+            self._results.update(self._tracker.feed(events))
+
+    def finish(self) -> Diagnostics:
+        """Show the rest and the summary; the inventory knows everything by now."""
+        diagnostics = self._decoder.diagnostics
+        self._tracker.know(self._watch.inventory)
+        self._results.result(self._tracker.close())
+        diagnostics.absorb(self._session.diagnostics)
+        self._results.finish(diagnostics)
+        return diagnostics
 
 
-def _pump(session: Session, decoder: Decoder, tracker: Tracker, results: Results) -> None:
-    """Show what perf gives until it ends."""
-    while (data := session.read(SILENCE)) is not None:
-        if data:
-            decoder.feed(data)
-        table = decoder.take(idle=not data)
-        if len(table):
-            results.update(tracker.feed(table))
-    results.update(tracker.feed(decoder.close()))
-    results.result(tracker.close())
+def _kept(path: str | None, stack: ExitStack) -> CaptureDirectory | None:
+    if path is None:
+        return None
+    from perfpath.capture.directory import CaptureDirectory
+
+    return stack.enter_context(closing(CaptureDirectory(path)))
 
 
 def _decoder(session: Session) -> Decoder:
@@ -119,17 +180,6 @@ def _decoder(session: Session) -> Decoder:
     from perfpath.readers.perfdata import PipeDecoder
 
     return PipeDecoder()
-
-
-def take_inventory(diagnostics: Diagnostics) -> Inventory | None:
-    """The namespaces of this host; None, and a note, where they can't be read: tracing goes on without."""
-    from perfpath.netns.live import take
-
-    try:
-        return take(diagnostics)
-    except PerfpathError as error:
-        diagnostics.note("no-inventory", f"namespaces could not be read, hops can't be placed: {error}")
-        return None
 
 
 def say(text: str) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from perfpath import tracepoints
 from perfpath.journeys import engine, rules
 from perfpath.journeys.build import Builder, Roles
 from perfpath.journeys.locate import Locator
@@ -16,11 +17,10 @@ from perfpath.journeys.topology import Topology
 from perfpath.tables import concatenated
 
 if TYPE_CHECKING:
-    from perfpath.journeys.engine import Pass
-    from perfpath.tables import Array
     from perfpath.diagnostics import Diagnostics
+    from perfpath.journeys.engine import Pass
     from perfpath.netns.inventory import Inventory
-    from perfpath.tables import Table
+    from perfpath.tables import Array, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,10 @@ class Tracker:
         now = int(rows["time_ns"][-1]) if len(rows) else 0
         closed, self._open = self._pass(rows, now - self._options.gap_ns)
         return Update(closed, self._open)
+
+    def know(self, inventory: Inventory | None) -> None:
+        """Go on with what is known by now of the topology: journeys still open are placed anew."""
+        self._locator = Locator(None if inventory is None else Topology(inventory))
 
     def close(self) -> Result:
         """The end of the stream: all journeys that were still open."""
@@ -176,7 +180,12 @@ class Tracker:
                 rule = names[code] or ""
                 note(f"cut-{rule}", f"chains cut: {rules.MEANING[rule]}", severity="info", count=count)
         if doubtful := int(np.count_nonzero(done.doubtful & np.repeat(ready, done.chains.sizes))):
-            note("doubtful-join", "hops taken for the same packet's that may be another's", severity="info", count=doubtful)
+            note(
+                "doubtful-join",
+                "hops taken for the same packet's that may be another's",
+                severity="info",
+                count=doubtful,
+            )
         if ambiguous := int(np.count_nonzero(closed.hops["candidates"] >= 0)):
             note(
                 "ambiguous-place",
@@ -190,7 +199,7 @@ class Tracker:
                 "fallback-tracepoints",
                 "none of the four tracepoints that show each hop once was recorded: net_dev_xmit and netif_receive_skb "
                 "stand in, and places are told by unique names only",
-                advice="record net:net_dev_queue, net:netif_rx, net:netif_receive_skb_entry, net:napi_gro_receive_entry",
+                advice=f"record {', '.join(tracepoints.perf_name(event.name) for event in tracepoints.MAIN)}",
             )
 
 

@@ -1,0 +1,84 @@
+"""A capture on disk: a directory with all that a later analysis needs, on any machine, without root.
+
+DIR/perf.data       what perf recorded, in pipe mode: it can be read however the recording ended
+DIR/trace.txt       the same from perf trace, where that was the backend
+DIR/inventory.json  namespaces and interfaces, as they were while it was recorded
+DIR/capture.json    versions, command, losses; written last: where it is missing the recording was interrupted
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from perfpath.errors import OutputError
+from perfpath.escape import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FORMAT_VERSION = 1
+STREAMS = {"record": "perf.data", "trace": "trace.txt"}
+
+
+class CaptureDirectory:
+    """A capture being written. The directory is its owner's alone (0700, files 0600).
+
+    Raises OutputError where it exists and is not empty, or can't be written.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path)
+        self._stream = -1
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            occupied = any(self.path.iterdir())
+        except OSError as error:
+            raise self._failed(error) from error
+        if occupied:
+            raise OutputError(f"{visible(path)} is not empty: name a new directory for the capture")
+
+    def begin(self, backend: str) -> None:
+        """Open the file for a backend's stream."""
+        self._stream = self._open(STREAMS[backend])
+
+    def write(self, data: bytes) -> None:
+        """Append to the stream's file."""
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[os.write(self._stream, rest) :]
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def save(self, name: str, text: str) -> None:
+        """Write one of the other files."""
+        descriptor = self._open(name)
+        try:
+            os.write(descriptor, text.encode("utf-8"))
+        except OSError as error:
+            raise self._failed(error) from error
+        finally:
+            os.close(descriptor)
+
+    def finish(self, facts: Mapping[str, Any]) -> None:
+        """Close the stream and write capture.json: the capture is whole."""
+        self.close()
+        self.save("capture.json", json.dumps({"format_version": FORMAT_VERSION, **facts}, indent=1) + "\n")
+
+    def close(self) -> None:
+        """Close the stream's file; what was written stays."""
+        if self._stream >= 0:
+            os.close(self._stream)
+            self._stream = -1
+
+    def _open(self, name: str) -> int:
+        try:
+            return os.open(self.path / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: OSError) -> OutputError:
+        return OutputError(f"the capture can't be written to {visible(str(self.path))}: {error.strerror}")

@@ -1,0 +1,53 @@
+"""`perfpath record`: trace now, analyse later."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from perfpath.commands import options as shared
+from perfpath.commands import run
+from perfpath.commands.keeping import finish
+from perfpath.commands.watching import watched
+from perfpath.errors import EXIT_OK
+from perfpath.escape import visible
+
+if TYPE_CHECKING:
+    import argparse
+
+HELP = """Record a command (or with -a the whole system) into a directory that holds all a later analysis needs:
+what perf saw, and which interfaces stood in which namespaces. `perfpath report DIR` shows it on any machine,
+without root."""
+
+SILENCE = 0.2  # seconds; nobody waits for what is only written to disk
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `perfpath record`."""
+    parser.add_argument("-o", "--output", metavar="DIR", required=True, help="a new or empty directory")
+    run.add_scope(parser)
+    parser.add_argument("-e", "--event", action="append", default=[], help="record this tracepoint too (repeat)")
+    run.add_tracing(parser)
+    parser.add_argument("--strict", action="store_true", help="exit 3 if anything went wrong while recording")
+    run.add_command(parser)
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Record; returns the command's exit status, or what --strict finds."""
+    from perfpath.capture.directory import CaptureDirectory
+    from perfpath.capture.session import Session
+
+    extra = tuple(event.removeprefix("net:") for event in options.event)
+    plan = run.plan_of(run.command_of(options), options, extra)
+    directory = CaptureDirectory(options.output)
+    with closing(directory), Session(plan) as session:
+        session.start()
+        with watched(session.diagnostics) as watch:
+            session.release()
+            directory.begin(session.backend)
+            while (data := session.read(SILENCE)) is not None:
+                directory.write(data)
+        finish(directory, session, watch.inventory)
+        run.say(f"recorded in {visible(options.output)}; perfpath report {visible(options.output)} shows it")
+        status = EXIT_OK if session.child_status is None else session.child_status
+        return shared.judged(session.diagnostics, strict=options.strict, otherwise=status)
