@@ -6,7 +6,7 @@ the program has and touches nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 
@@ -103,6 +103,23 @@ class Inventory:
             for namespace in self.namespaces
             for interface in namespace.interfaces
         }
+
+    def at(self, time_ns: int) -> Inventory:
+        """What may have stood here at that moment (CLOCK_MONOTONIC): all but what was gone, or not yet born."""
+
+        def lived(each: Namespace | Interface) -> bool:
+            return (each.born_ns is None or each.born_ns <= time_ns) and (
+                each.gone_ns is None or time_ns <= each.gone_ns
+            )
+
+        return replace(
+            self,
+            namespaces=tuple(
+                replace(namespace, interfaces=tuple(filter(lived, namespace.interfaces)))
+                for namespace in self.namespaces
+                if lived(namespace)
+            ),
+        )
 
     def peer(self, interface: Interface) -> Interface | None:
         """The other end of a veth pair, None where unknown."""
