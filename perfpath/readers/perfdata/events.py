@@ -27,7 +27,7 @@ class EventReader:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._interners = {name: Interner(names) for name, names in state.names.items()}
+        self._interners: dict[str, Interner] = {}
 
     def read(self, buffer: npt.NDArray[np.uint8], samples: Samples, expected: Array | None) -> tuple[Columns, Offsets]:
         """Columns in the order of the samples, and the offsets of records whose RAW can't be what it says.
@@ -120,6 +120,8 @@ class EventReader:
             found = np.empty(len(at), object)
             found[:] = [bytes(data[a : a + n]) for a, n in zip(at.tolist(), lengths.tolist(), strict=True)]
             return found
+        if name not in self._interners:
+            self._interners[name] = Interner(self._state.names[name])
         interner = self._interners[name]
         long = np.flatnonzero(lengths > SHORT)
         codes = interner.short(windows(buffer, at, SHORT), np.minimum(lengths, SHORT))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from perfpath.errors import InputError
+from perfpath.readers.perfdata.symbols import Symbols, symbols_of
 
 _FIELD = re.compile(
     r"\s*field:(?P<declaration>.*);\s*offset:(?P<offset>\d+);\s*size:(?P<size>\d+);(?:\s*signed:(?P<signed>\d+);)?"
@@ -72,6 +73,11 @@ class Format:
     def size(self) -> int:
         """Bytes of RAW that the fixed part takes."""
         return max((f.end for f in self.fields), default=0)
+
+    @cached_property
+    def symbols(self) -> dict[str, Symbols]:
+        """What the values of enumerations and flags are called, by field."""
+        return symbols_of(self.print_fmt)
 
     @property
     def is_probe(self) -> bool:

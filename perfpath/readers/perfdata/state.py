@@ -38,7 +38,7 @@ class State:
     fields: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        self.names: dict[str, Names] = {column: Names() for column in ("comm", "event", "dev", *self.fields)}
+        self.names: dict[str, Names] = {column: Names() for column in ("comm", "event", "dev")}
         self.tasks = Tasks(self.names["comm"])
         self.losses = Losses(self.diagnostics)
         self.stacks = Stacks()
@@ -120,7 +120,11 @@ class State:
         if tracepoint not in self._plans:
             form = self.formats.get(tracepoint)
             code = self.names["event"].code
-            self._plans[tracepoint] = None if form is None else plan_for(form, code(form.event), self.fields)
+            plan = None if form is None else plan_for(form, code(form.event), self.fields)
+            for column, field_ in plan.extra.items() if plan is not None else ():
+                if field_.is_text:
+                    self.names.setdefault(column, Names())
+            self._plans[tracepoint] = plan
         return self._plans[tracepoint]
 
     def set_order(self, order: str) -> None:
