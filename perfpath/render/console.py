@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 from typing import IO, TYPE_CHECKING, TextIO, cast
 
 from perfpath.errors import OutputError
+from perfpath.escape import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,8 +24,13 @@ class Sink:
     """
 
     def __init__(self, stream: TextIO) -> None:
-        self.stream = stream
         self.encoding = stream.encoding or "utf-8"
+        name = visible(str(getattr(stream, "name", "the output")))
+        self._name = {"<stdout>": "standard output", "<stderr>": "standard error"}.get(name, name)
+        if isinstance(getattr(stream, "buffer", None), io.RawIOBase):
+            # PYTHONUNBUFFERED: such a stream drops, silently, what a short write leaves over
+            stream = open(stream.fileno(), "w", encoding=self.encoding, newline="", closefd=False)  # noqa: SIM115
+        self.stream = stream
 
     def write(self, text: str) -> int:
         """Write all of the text."""
@@ -60,8 +67,7 @@ class Sink:
             os.close(nowhere)
         if isinstance(error, BrokenPipeError):
             return BrokenPipeError(*error.args)
-        name = getattr(self.stream, "name", "the output")
-        return OutputError(f"can't write to {name}: {error.strerror}: what was written before it may be cut short")
+        return OutputError(f"can't write to {self._name}: {error.strerror}; what was written may be cut short")
 
 
 def console(sink: Sink, width: int | None = None) -> Console:

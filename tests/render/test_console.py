@@ -7,8 +7,9 @@ import os
 import pty
 import subprocess
 import sys
+import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO, cast
 
 import pytest
 
@@ -132,8 +133,27 @@ def test_a_reader_that_went_away_is_a_broken_pipe(format_: str, bridge_ping: Sto
             told(output, bridge_ping)
 
 
+def test_an_unbuffered_stream_loses_nothing_silently() -> None:
+    """With PYTHONUNBUFFERED, sys.stdout drops what a short write leaves over."""
+    reading, writing = os.pipe()
+    stream = io.TextIOWrapper(io.FileIO(writing, "w"), encoding="utf-8", write_through=True)
+
+    def read_a_little() -> None:
+        os.read(reading, 1)
+        os.close(reading)
+
+    reader = threading.Thread(target=read_a_little)
+    reader.start()
+    sink = Sink(cast("TextIO", stream))
+    with pytest.raises(BrokenPipeError):
+        sink.write("x" * 10_000_000)
+    reader.join()
+    stream.close()
+
+
 LIGHT = """
 import sys
+import threading
 from perfpath.render import open_output
 from perfpath.readers.recording import Info
 from perfpath.diagnostics import Diagnostics
