@@ -73,7 +73,10 @@ class Builder:
             "delta_ns": delta,
         }
         columns |= self._places(done, np.repeat(chains.path[chosen], sizes), hop)
-        names = {**observed.names, **{name: self._names[name] for name in ("direction", "netns_name", "evidence", "candidates")}}
+        names = {
+            **observed.names,
+            **{name: self._names[name] for name in ("direction", "netns_name", "evidence", "candidates")},
+        }
         return Table.filled(schema.HOPS, len(at), names, **columns)
 
     def _places(self, done: Pass, path: Array, hop: Array) -> dict[str, Array]:
@@ -88,7 +91,12 @@ class Builder:
             [candidates.code(",".join(map(str, spot.candidates))) if spot.candidates else -1 for spot in spots],
             dtype=np.int32,
         )
-        return {"netns": netns[which], "netns_name": name[which], "evidence": evidence[which], "candidates": left[which]}
+        return {
+            "netns": netns[which],
+            "netns_name": name[which],
+            "evidence": evidence[which],
+            "candidates": left[which],
+        }
 
     def _journeys(self, done: Pass, number: Array, roles: Roles, chosen: Array) -> Table:
         seen, chains = done.seen, done.chains

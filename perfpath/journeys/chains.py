@@ -22,6 +22,7 @@ KERNEL_THREADS = ("kworker", "ksoftirqd/", "napi/", "backlog_napi/", "irq/", "vh
 """How names of kernel threads begin that send packets outside of softirq: their namespace says nothing."""
 
 DOUBTFUL_GAP_NS = 1_000_000
+NO_WAY, LISTED, UNLISTED = range(3)
 _DENSE_PAIRS = 2048
 
 
@@ -54,6 +55,7 @@ def spots_of(seen: Sightings) -> Spots:
 def cut_chains(
     seen: Sightings,
     spots: Spots,
+    *,
     devices: Names,
     topology: Topology | None,
     losses: Losses,
@@ -65,52 +67,54 @@ def cut_chains(
     strong: the step is one packet's beyond doubt. doubtful: it was taken for one packet's, and may not be.
     """
     cut = rules.certain_cuts(seen, losses, gap_ns, kernel_thread)
-    possible, exact = rules.length_fits(seen)
-    strong = rules.strong_steps(seen, exact)
-    gap = np.diff(seen.time, prepend=seen.time[:1])
-    possible_step = _possible_steps(cut, spots, devices, topology)
-    same = np.zeros(len(seen), dtype=bool)
-    same[1:] = (seen.dev[1:] == seen.dev[:-1]) & (seen.tx[1:] == seen.tx[:-1])
-    nested = seen.quiet & seen.tx & exact & (gap < rules.NESTED_NS) & possible_step & (topology is not None)
-    for where, rule in ((same & ~nested, rules.AGAIN), (~possible, rules.LENGTH), (~possible_step & ~strong, rules.IMPOSSIBLE)):
+    steps = rules.steps_of(seen)
+    possible, listed = _possible_steps(cut, spots, devices, topology)
+    nested = listed & seen.quiet & seen.tx & steps.exact & (steps.gap < rules.NESTED_NS)
+    reasons = (
+        (rules.AGAIN, steps.same & ~nested),
+        (rules.LENGTH, ~steps.possible),
+        (rules.IMPOSSIBLE, ~possible & ~steps.strong),
+    )
+    for rule, where in reasons:
         cut[where & (cut == rules.JOINED)] = rule
-    cut[rules.repeats(seen, spots.of, cut, strong)] = rules.REPEAT
-    turns = (cut == rules.JOINED) & seen.tx
-    turns[1:] &= ~seen.tx[:-1]
-    other_cpu = np.diff(seen.cpu, prepend=seen.cpu[:1]) != 0
-    return cut, strong, turns & (~exact | other_cpu | (gap > DOUBTFUL_GAP_NS))
+    cut[rules.repeats(seen, steps, spots.of, cut, listed)] = rules.REPEAT
+    cut[rules.answers(seen, steps, cut)] = rules.ANSWER
+    turns = (cut == rules.JOINED) & seen.tx & ~steps.from_tx
+    moved = seen.cpu != rules.before(seen.cpu)
+    return cut, steps.strong, turns & (~steps.exact | moved | (steps.gap > DOUBTFUL_GAP_NS))
 
 
-def _possible_steps(cut: Array, spots: Spots, devices: Names, topology: Topology | None) -> Array:
-    """For each hop, whether the topology knows a way to it from the hop before; True where it doesn't know."""
-    result = np.ones(len(cut), dtype=bool)
+def _possible_steps(cut: Array, spots: Spots, devices: Names, topology: Topology | None) -> tuple[Array, Array]:
+    """For each hop: is there a way to it from the hop before (True where nobody knows), and is that way listed."""
+    possible, listed = np.ones(len(cut), dtype=bool), np.zeros(len(cut), dtype=bool)
     joined = np.flatnonzero(cut == rules.JOINED)
     if topology is None or not len(joined):
-        return result
+        return possible, listed
     pairs = spots.of[joined - 1].astype(np.int64) * len(spots) + spots.of[joined]
-    result[joined] = looked_up(pairs, len(spots) ** 2, lambda pair: _possible(pair, spots, devices, topology))
-    return result
+    answers = looked_up(pairs, len(spots) ** 2, lambda pair: _step(pair, spots, devices, topology))
+    possible[joined], listed[joined] = answers != NO_WAY, answers == LISTED
+    return possible, listed
 
 
-def looked_up(keys: Array, limit: int, answer: Callable[[int], bool]) -> Array:
+def looked_up(keys: Array, limit: int, answer: Callable[[int], int]) -> Array:
     """The answer for each key, asked once for each distinct one."""
     if limit <= _DENSE_PAIRS**2:
-        used = np.zeros(limit, dtype=bool)
-        used[keys] = True
-        for key in np.flatnonzero(used).tolist():
-            used[key] = answer(key)
-        return used[keys]
+        table = np.zeros(limit, dtype=np.int8)
+        table[keys] = 1
+        for key in np.flatnonzero(table).tolist():
+            table[key] = answer(key)
+        return table[keys]
     distinct, where = np.unique(keys, return_inverse=True)
-    return np.array([answer(key) for key in distinct.tolist()], dtype=bool)[where]
+    return np.array([answer(key) for key in distinct.tolist()], dtype=np.int8)[where]
 
 
-def _possible(pair: int, spots: Spots, devices: Names, topology: Topology) -> bool:
+def _step(pair: int, spots: Spots, devices: Names, topology: Topology) -> int:
     first, second = divmod(pair, len(spots))
     name, to = devices[spots.dev[first]], devices[spots.dev[second]]
     if name is None or to is None or not topology.candidates(name) or not topology.candidates(to):
-        return True
+        return UNLISTED
     steps = topology.steps(name, bool(IS_TX[spots.kind[first]]), to, bool(IS_TX[spots.kind[second]]))
-    return any(steps.values())
+    return LISTED if any(steps.values()) else NO_WAY
 
 
 def kernel_threads(comms: Names, codes: Array, context: Array) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 
 from perfpath.journeys import chains as chaining
 from perfpath.journeys import locate, rules, split
-from perfpath.journeys.observe import HOP_NAMES, IS_TX, PROCESS
+from perfpath.journeys.observe import IS_TX, PROCESS
 from perfpath.journeys.pair import Pairs, paired
 from perfpath.journeys.paths import Chains, grouped
 from perfpath.journeys.sightings import Sightings, sighted
@@ -43,9 +43,7 @@ class Pass:
     complete: Array
 
 
-def run(
-    observed: Table, locator: Locator, losses: Losses, *, gap_ns: int, reply_ns: int, fallback: bool
-) -> Pass:
+def run(observed: Table, locator: Locator, losses: Losses, *, gap_ns: int, reply_ns: int, fallback: bool) -> Pass:
     """Follow all packets in an observed table."""
     seen = sighted(observed, fallback=fallback)
     spots = chaining.spots_of(seen)
@@ -55,11 +53,11 @@ def run(
     cut, strong, doubtful = chaining.cut_chains(
         seen,
         spots,
-        observed.names["dev"],
-        locator.topology if locator.steps_known else None,
-        losses,
-        gap_ns,
-        threads,
+        devices=observed.names["dev"],
+        topology=locator.topology if locator.steps_known else None,
+        losses=losses,
+        gap_ns=gap_ns,
+        kernel_thread=threads,
     )
     known = _kernel_places(observed, seen)
     placing = _Placing(observed, seen, spots, locator, known, ~threads & (not fallback), losses)
@@ -174,7 +172,9 @@ class _Placing:
     def _recut(self, cut: Array, strong: Array, chains: Chains, wrong: list[int]) -> bool:
         """Cut the chains of impossible paths. Returns whether any was."""
         concerned = np.flatnonzero(np.repeat(np.isin(chains.path, wrong), chains.sizes))
-        part = grouped(cut[concerned] != rules.JOINED, self.spots.of[concerned], self.known[concerned], strong[concerned])
+        part = grouped(
+            cut[concerned] != rules.JOINED, self.spots.of[concerned], self.known[concerned], strong[concerned]
+        )
         positions: list[Array] = []
         for path in range(len(part.example)):
             hops = part.hops_of(path)
@@ -202,5 +202,3 @@ def _complete(seen: Sightings, cut: Array, chains: Chains, losses: Losses) -> Ar
     complete &= ~losses.overlap(start - LOSS_MARGIN_NS, start, seen.cpu[first])
     complete &= ~losses.overlap(end, end + LOSS_MARGIN_NS, seen.cpu[last])
     return complete
-
-

@@ -78,7 +78,10 @@ class Locator:
             if not self._narrow(free, again):  # the sender's socket is of another namespace than the sender
                 return Located([self._spot(step, domain, set()) for step, domain in zip(free, again, strict=True)])
         return Located(
-            [self._spot(step, domain, broken, number) for number, (step, domain) in enumerate(zip(path, domains, strict=True))],
+            [
+                self._spot(step, domain, broken, number)
+                for number, (step, domain) in enumerate(zip(path, domains, strict=True))
+            ],
             bool(broken),
         )
 

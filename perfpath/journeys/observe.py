@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from perfpath import tracepoints
-from perfpath.tables import Table
 
 if TYPE_CHECKING:
-    from perfpath.tables import Array, Names
+    from perfpath.tables import Array, Names, Table
 
 HOP_NAMES = tuple(tracepoints.HOP_EVENTS)
 MAIN_KINDS = len(tracepoints.MAIN)
@@ -30,6 +29,8 @@ IS_TX = np.array([tracepoints.HOP_EVENTS[name].direction == "tx" for name in HOP
 
 PROCESS, INTERRUPT, UNKNOWN = 1, 0, -1  # the context a hop happened in, as common_flags tell it
 INTERRUPTS = tracepoints.SOFTIRQ | tracepoints.HARDIRQ | tracepoints.NMI
+
+_IDENTITY = ("time_ns", "cpu", "tid", "event", "dev", "skbaddr", "len")
 
 BURST_GAP_NS = 1_000_000
 BURST_PARTS = 1 << 24  # parts of `limit_ns` that a burst can have
@@ -52,10 +53,13 @@ class Observer:
         self._limit = max(limit_ns, 1)
         self._cpus: dict[int, _Cpu] = {}
         self._next = 0
+        self._last: tuple[int, ...] = ()
         self.fallback = False
+        self.doubles = 0
 
     def observe(self, events: Table) -> Table:
         """The hops, companions and frees of a batch that carry an address, with the columns above."""
+        events = self._without_doubles(events)
         kinds = kinds_of(events.names["event"])
         kind = kinds[events["event"]]
         wanted = kind != OTHER
@@ -68,6 +72,22 @@ class Observer:
         self._number(rows, hops, columns)
         return rows.extended(_kind=kind, **columns)
 
+    def _without_doubles(self, events: Table) -> Table:
+        """Leave out rows that repeat the row before, time and all: perf wrote some records twice under load."""
+        if not len(events):
+            return events
+        time = events["time_ns"]
+        again = np.flatnonzero(time[1:] == time[:-1]) + 1
+        if self._last[:1] == (int(time[0]),):
+            again = np.concatenate(([0], again))
+        double = [row for row in again.tolist() if self._identity(events, row) == self._identity(events, row - 1)]
+        self._last = self._identity(events, len(events) - 1)
+        self.doubles += len(double)
+        return events.take(np.delete(np.arange(len(events)), double)) if double else events
+
+    def _identity(self, events: Table, row: int) -> tuple[int, ...]:
+        return tuple(int(events[name][row]) for name in _IDENTITY) if row >= 0 else self._last
+
     def _number(self, rows: Table, hops: Array, columns: dict[str, Array]) -> None:
         seq = np.arange(self._next, self._next + len(hops), dtype=np.int64)
         self._next += len(hops)
@@ -78,10 +98,12 @@ class Observer:
         for part in np.split(order, np.flatnonzero(np.diff(cpu[order])) + 1):
             if len(part):
                 state = self._cpus.setdefault(int(cpu[part[0]]), _Cpu())
-                self._of_cpu(state, hops[part], seq[part], time[part], process[part], columns)
+                self._of_cpu(
+                    state, at=hops[part], seq=seq[part], time=time[part], process=process[part], columns=columns
+                )
 
     def _of_cpu(
-        self, state: _Cpu, at: Array, seq: Array, time: Array, process: Array, columns: dict[str, Array]
+        self, state: _Cpu, *, at: Array, seq: Array, time: Array, process: Array, columns: dict[str, Array]
     ) -> None:
         before = np.empty_like(seq)
         before[0], before[1:] = state.seq, seq[:-1]
@@ -115,13 +137,14 @@ def is_fallback(events: Names) -> bool:
 
 def hop_mask(kind: Array, *, fallback: bool) -> Array:
     """Which rows make hops."""
-    return (kind >= MAIN_KINDS) & (kind < FREE) if fallback else kind < MAIN_KINDS
+    mask: Array = (kind >= MAIN_KINDS) & (kind < FREE) if fallback else kind < MAIN_KINDS
+    return mask
 
 
 def context_of(flags: Array) -> Array:
     """PROCESS, INTERRUPT or UNKNOWN for each row's common_flags."""
     if flags.strides == (0,) and len(flags) and flags[0] < 0:
         return np.broadcast_to(np.int8(UNKNOWN), len(flags))
-    context = ((flags & INTERRUPTS) == 0).astype(np.int8)
+    context: Array = ((flags & INTERRUPTS) == 0).astype(np.int8)
     context[flags < 0] = UNKNOWN
     return context

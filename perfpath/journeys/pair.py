@@ -1,7 +1,7 @@
 """Which journey answers which: a reply begins where and when its request ended.
 
-Only what is certain makes a role. Where the recording has common_flags, a reply is born in softirq, by the kernel that
-received the request: on the CPU, in the burst of work and at the device where the request ended, as long as the request.
+Only what is certain makes a role. Where the recording has common_flags, a reply is born in softirq, by the kernel
+that received the request: on the CPU, in the burst of work and at the device where the request ended, as long as it.
 The backlog of a CPU is worked on first in, first out; so requests and replies of one length at one device pair in
 their order, as long as every request there was answered. Where one wasn't, none of that stretch gets a role.
 Without flags, a reply is the very next thing on the CPU, and takes the mirrored way back.
@@ -74,10 +74,18 @@ def paired(seen: Sightings, chains: Chains, observed: Table, reply_ns: int) -> P
     context = seen.context[first]
     born = seen.tx[first] & (context == INTERRUPT)
     blind = seen.tx[first] & (context == UNKNOWN)
-    asks = ~seen.tx[last] & (~seen.tx[first] | (context == PROCESS))
+    ended = ~seen.tx[last]
+    asks = ended & ~(seen.tx[first] & (context != PROCESS))
     found = []
-    if born.any() and asks.any():
-        found.append(_answered(seen, ends_of(seen, chains), observed, asks, born))
+    if born.any():
+        ends = ends_of(seen, chains)
+        found.append(_answered(seen, ends, asks, born))
+        for chain in (
+            found[0].request,
+            found[0].reply,
+        ):  # what waited for a neighbour's address is sent in softirq, too
+            born[chain] = ended[chain] = False
+        found.append(_answered(seen, ends, ended & born, born))
     if blind.any():
         found.append(_mirrored(seen, chains, observed, blind))
     if not found:
@@ -88,12 +96,12 @@ def paired(seen: Sightings, chains: Chains, observed: Table, reply_ns: int) -> P
     return pairs.take((wait >= 0) & (wait <= reply_ns) & (address[pairs.request] != address[pairs.reply]))
 
 
-def _answered(seen: Sightings, ends: Ends, observed: Table, asks: Array, born: Array) -> Pairs:
-    burst = (observed["_burst"] << np.int64(12)) ^ observed["cpu"]
+def _answered(seen: Sightings, ends: Ends, asks: Array, born: Array) -> Pairs:
+    burst = (seen.burst << np.int64(12)) ^ seen.cpu
     replies = np.flatnonzero(born)
-    reply_burst = burst[seen.rows[ends.first[replies]]]
+    reply_burst = burst[ends.first[replies]]
     requests = np.flatnonzero(asks)
-    request_burst = burst[seen.rows[ends.last[requests]]]
+    request_burst = burst[ends.last[requests]]
     near = np.isin(request_burst, reply_burst)
     requests, request_burst = requests[near], request_burst[near]
     key = np.concatenate(
@@ -104,12 +112,11 @@ def _answered(seen: Sightings, ends: Ends, observed: Table, asks: Array, born: A
     )
     chain = np.concatenate((requests, replies))
     is_reply = np.arange(len(chain)) >= len(requests)
-    seq = observed["_seq"][seen.rows[np.where(is_reply, ends.first[chain], ends.last[chain])]]
-    order = np.lexsort((seq, key))
+    order = np.lexsort((seen.seq[np.where(is_reply, ends.first[chain], ends.last[chain])], key))
     matched = balanced(key[order], is_reply[order])
     asked, answers = chain[order][matched & ~is_reply[order]], chain[order][matched & is_reply[order]]
-    before = observed["_before"][seen.rows[ends.first[answers]]]
-    return Pairs(asked, answers, before == observed["_seq"][seen.rows[ends.last[asked]]])
+    direct = seen.cpu_before[ends.first[answers]] == seen.seq[ends.last[asked]]
+    return Pairs(asked, answers, direct)
 
 
 def _place(burst: Array, dev: Array, length: Array) -> Array:
@@ -146,7 +153,7 @@ def balanced(group: Array, closes: Array) -> Array:
 def _mirrored(seen: Sightings, chains: Chains, observed: Table, blind: Array) -> Pairs:
     """Without flags: the next thing on the CPU, the same way back, sooner than anything else happened around it."""
     first, last = chains.starts, chains.starts + chains.sizes - 1
-    seq, before = observed["_seq"][seen.rows], observed["_before"][seen.rows]
+    seq, before = seen.seq, seen.cpu_before
     by_end = np.argsort(seq[last])
     replies = np.flatnonzero(blind)
     wanted = before[first[replies]]
@@ -157,22 +164,25 @@ def _mirrored(seen: Sightings, chains: Chains, observed: Table, blind: Array) ->
     wait = seen.time[first[replies]] - seen.time[last[requests]]
     idle_before = observed["_idle"][seen.rows[first[requests]]]
     fits = (before[first[requests]] < 0) | (wait < idle_before)
-    fits &= wait < _idle_after(seen, seq, before, last[replies])
+    fits &= wait < _idle_after(seen, last[replies])
     fits &= seen.length[first[replies]] == seen.length[first[requests]]
     tid = seen.tid[first]
     fits &= (tid[requests] == tid[replies]) | (tid[requests] < 0)
     requests, replies = requests[fits], replies[fits]
     way = chains.path[requests] * len(chains.example) + chains.path[replies]
     distinct, where = np.unique(way, return_inverse=True)
-    kinds = np.array([_way_back(seen, chains, *divmod(each, len(chains.example))) for each in distinct.tolist()], dtype=int)
+    kinds = np.array(
+        [_way_back(seen, chains, *divmod(each, len(chains.example))) for each in distinct.tolist()], dtype=int
+    )
     asker = _asks_by_name(observed, seen.rows[first[requests]])
     fits = (kinds[where] == MIRRORED) | ((kinds[where] == EITHER_WAY) & asker)
     requests, replies = requests[fits], replies[fits]
     return Pairs(requests, replies, np.zeros(len(requests), dtype=bool))
 
 
-def _idle_after(seen: Sightings, seq: Array, before: Array, at: Array) -> Array:
+def _idle_after(seen: Sightings, at: Array) -> Array:
     """How long a CPU showed nothing after a hop, ns."""
+    seq, before = seen.seq, seen.cpu_before
     order = np.argsort(before)
     place = np.minimum(np.searchsorted(before, seq[at], sorter=order), len(order) - 1)
     follower = order[place]

@@ -7,6 +7,7 @@ first that applies names the cut.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from perfpath.journeys.sightings import Sightings
     from perfpath.tables import Array
 
-RULES = ("", "start", "free", "loss", "gap", "process", "again", "length", "impossible", "repeat")
-JOINED, START, FREE, LOSS, GAP, PROCESS_RULE, AGAIN, LENGTH, IMPOSSIBLE, REPEAT = range(len(RULES))
+RULES = ("", "start", "free", "loss", "gap", "process", "again", "length", "impossible", "repeat", "answer")
+JOINED, START, FREE, LOSS, GAP, PROCESS_RULE, AGAIN, LENGTH, IMPOSSIBLE, REPEAT, ANSWER = range(len(RULES))
 MEANING = {
     "free": "the kernel freed the packet before the next hop of its address",
     "loss": "events were lost before the next hop of its address",
@@ -29,18 +30,25 @@ MEANING = {
     "length": "the next hop of its address has a length this packet can't have got",
     "impossible": "no link leads to the next hop of its address",
     "repeat": "the next hop of its address starts the same way over again",
+    "answer": "the next hop of its address answers another packet",
 }
 
 ETHERNET, TAG = 14, 4
-SENT_TO_RECEIVED = (-ETHERNET, 0, -ETHERNET + TAG, -ETHERNET - TAG)  # a tag may be put into or out of the data on the way
+SENT_TO_RECEIVED = (
+    -ETHERNET,
+    0,
+    -ETHERNET + TAG,
+    -ETHERNET - TAG,
+)  # a tag may be put into or out of the data on the way
 RECEIVED_TO_SENT = (ETHERNET, ETHERNET + TAG, ETHERNET - TAG, 0, TAG)
 ENCAPSULATION = 256  # bytes that tunnels, IPsec, options may add
-DECAPSULATION = 400
+DECAPSULATION, LEAST_HEADER = 400, 8
 NESTED_NS = 20_000  # a device that sends through another does so within this time
 DIRECT_NS = 1_000_000
 
+_NETIF_RX = HOP_NAMES.index("netif_rx")
+_RECEIVE = HOP_NAMES.index("netif_receive_skb_entry")
 _GRO = HOP_NAMES.index("napi_gro_receive_entry")
-_IN_CONTEXT = tuple(HOP_NAMES.index(name) for name in ("netif_receive_skb_entry", "napi_gro_receive_entry"))
 
 
 def certain_cuts(seen: Sightings, losses: Losses, gap_ns: int, kernel_thread: Array) -> Array:
@@ -55,9 +63,8 @@ def certain_cuts(seen: Sightings, losses: Losses, gap_ns: int, kernel_thread: Ar
     _apply(cut, seen.freed, FREE)
     gap = np.diff(seen.time, prepend=seen.time[:1])
     if losses:
-        before = np.concatenate((seen.time[:1], seen.time[:-1]))
-        cpu_before = np.concatenate((seen.cpu[:1], seen.cpu[:-1]))
-        lost = losses.overlap(before, seen.time, seen.cpu) | losses.overlap(before, seen.time, cpu_before)
+        since = before(seen.time)
+        lost = losses.overlap(since, seen.time, seen.cpu) | losses.overlap(since, seen.time, before(seen.cpu))
         _apply(cut, lost, LOSS)
     _apply(cut, gap > gap_ns, GAP)
     _apply(cut, _sent_anew(seen, kernel_thread), PROCESS_RULE)
@@ -75,46 +82,108 @@ def _sent_anew(seen: Sightings, kernel_thread: Array) -> Array:
     """
     anew = np.zeros(len(seen), dtype=bool)
     now = np.flatnonzero(seen.follows & seen.tx & (seen.context == PROCESS) & ~kernel_thread)
-    before = now - 1
-    same_task = seen.tid[now] == seen.tid[before]
-    by_itself = np.isin(seen.kind[before], _IN_CONTEXT) & (seen.context[before] == PROCESS)
-    nested = seen.tx[before] & (seen.context[before] != INTERRUPT)
+    last = now - 1
+    same_task = seen.tid[now] == seen.tid[last]
+    by_itself = np.isin(seen.kind[last], (_RECEIVE, _GRO)) & (seen.context[last] == PROCESS)
+    nested = seen.tx[last] & (seen.context[last] != INTERRUPT)
     anew[now] = ~(same_task & (by_itself | nested))
     return anew
 
 
-def length_fits(seen: Sightings) -> tuple[Array, Array]:
-    """(possible, exact): whether a hop's length can follow, and whether it is what an unchanged packet has there."""
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Each sighting compared with the one before it.
+
+    from_tx: that one was sent. change: of the length, bytes. gap: ns. possible: the length can follow.
+    exact: the length is what an unchanged packet has there. same: the device and direction are the same.
+    strong: one packet's whatever the topology says: at once, on one CPU, nothing in between, as long.
+    """
+
+    from_tx: Array
+    gap: Array
+    possible: Array
+    exact: Array
+    same: Array
+    strong: Array
+
+
+def steps_of(seen: Sightings) -> Steps:
+    """Compare each sighting with the one before."""
+    from_tx, gap = before(seen.tx), np.diff(seen.time, prepend=seen.time[:1])
+    possible, exact = _length_fits(seen, from_tx)
+    same = (seen.dev == before(seen.dev)) & (seen.tx == from_tx)
+    alike = (seen.context == before(seen.context)) & (seen.tid == before(seen.tid))
+    at_once = gap < NESTED_NS
+    strong = np.where(
+        from_tx,
+        alike & (seen.tx & at_once | (seen.kind == _NETIF_RX)) | at_once & ~seen.tx,
+        (seen.context == INTERRUPT) & (seen.tx | (at_once & (seen.kind == _RECEIVE))),
+    )
+    return Steps(from_tx, gap, possible, exact, same, strong & seen.quiet & exact & (gap < DIRECT_NS))
+
+
+def before(column: Array) -> Array:
+    """A column moved by one: for each sighting what the one before has."""
+    return np.concatenate((column[:1], column[:-1]))
+
+
+def _length_fits(seen: Sightings, from_tx: Array) -> tuple[Array, Array]:
+    """(possible, exact), as `Steps` has them."""
     change = np.diff(seen.length, prepend=seen.length[:1])
-    from_tx = np.concatenate((seen.tx[:1], seen.tx[:-1]))
-    grown = np.concatenate((seen.kind[:1], seen.kind[:-1])) == _GRO  # others may have been merged into it
-    sent, received = from_tx & ~seen.tx, ~from_tx & seen.tx
-    exact = np.zeros(len(seen), dtype=bool)
-    for bytes_ in SENT_TO_RECEIVED:
-        exact |= sent & (change == bytes_)
-    for bytes_ in RECEIVED_TO_SENT:
-        exact |= received & (change == bytes_)
-    exact |= ~(sent | received) & (change == 0)
-    possible = exact | (received & (change > 0) & ((change <= ETHERNET + ENCAPSULATION) | grown))
-    possible |= from_tx & seen.tx & (change >= -TAG) & (change <= ENCAPSULATION)
-    possible |= ~from_tx & ~seen.tx & (change >= -DECAPSULATION) & ((change <= TAG) | grown)
-    unknown = (seen.length == 0) | (np.concatenate((seen.length[:1], seen.length[:-1])) == 0)
+    merged = before(seen.kind) == _GRO  # others may have been merged into it
+    crossed, forwarded = from_tx & ~seen.tx, ~from_tx & seen.tx
+    nested, handed_up = from_tx & seen.tx, ~from_tx & ~seen.tx
+    exact = (nested | handed_up) & (change == 0)
+    for each in SENT_TO_RECEIVED:
+        exact |= crossed & (change == each)
+    for each in RECEIVED_TO_SENT:
+        exact |= forwarded & (change == each)
+    exact &= ~handed_up | (seen.kind == _RECEIVE)  # a bridge hands up what it received; others take something off
+    possible = exact | (forwarded & (change > 0) & ((change <= ETHERNET + ENCAPSULATION) | merged))
+    possible |= nested & (change >= -TAG) & (change <= ENCAPSULATION)
+    possible |= handed_up & (((change >= -DECAPSULATION) & (change <= -LEAST_HEADER)) | (merged & (change > 0)))
+    possible |= handed_up & (seen.kind == _RECEIVE) & (np.abs(change) <= TAG)
+    unknown = (seen.length == 0) | (before(seen.length) == 0)
     return possible | unknown, exact | unknown
 
 
-def strong_steps(seen: Sightings, exact: Array) -> Array:
-    """Steps that are one packet's whatever the topology says: at once, on one CPU, nothing in between, the same length."""
-    gap = np.diff(seen.time, prepend=seen.time[:1])
-    from_tx = np.concatenate((seen.tx[:1], seen.tx[:-1]))
-    strong = seen.quiet & exact & (gap < DIRECT_NS)
-    strong &= (from_tx & ~seen.tx) | (~from_tx & (seen.context == INTERRUPT))
-    return strong
+def repeats(seen: Sightings, steps: Steps, place: Array, cut: Array, known: Array) -> Array:
+    """Hops that begin the walk over again, or turn back where they came from, and aren't the direct continuation.
 
-
-def repeats(seen: Sightings, place: Array, cut: Array, strong: Array) -> Array:
-    """Hops that begin the walk over again, or turn back where they came from, and aren't the direct continuation."""
-    from_tx = np.concatenate((seen.tx[:1], seen.tx[:-1]))
-    turned = ~from_tx & (seen.dev == np.concatenate((seen.dev[:1], seen.dev[:-1])))
+    known: steps that the topology says are possible; a device's other end is no repetition then.
+    """
     first = np.maximum.accumulate(np.where(cut != JOINED, np.arange(len(cut)), 0))
     again = place == place[first]
-    return (cut == JOINED) & seen.tx & (again | turned) & ~(strong & ~from_tx)
+    turned = ~steps.from_tx & (seen.dev == before(seen.dev))
+    sent = seen.tx & (again | turned) & ~(steps.strong & ~steps.from_tx)
+    looped = steps.from_tx & (seen.dev == before(seen.dev)) & (seen.kind == _GRO)
+    received = ~seen.tx & steps.from_tx & (again | looped) & ~steps.strong & ~known
+    repeated: Array = (cut == JOINED) & (sent | received)
+    return repeated
+
+
+def answers(seen: Sightings, steps: Steps, cut: Array) -> Array:
+    """Hops that are another packet's answer: what was seen last on that CPU ended there, with that length.
+
+    Only where the CPU had finished its work since the hop before, so that this one can't be its continuation.
+    """
+    seq, cpu_before, burst = seen.seq, seen.cpu_before, seen.burst
+    candidates = np.flatnonzero(
+        (cut == JOINED)
+        & seen.tx
+        & ~steps.from_tx
+        & (seen.context == INTERRUPT)
+        & (burst != before(burst))
+        & ~steps.strong
+    )
+    result = np.zeros(len(cut), dtype=bool)
+    if not len(candidates):
+        return result
+    by_seq = np.argsort(seq)
+    at = np.minimum(np.searchsorted(seq, cpu_before[candidates], sorter=by_seq), len(seq) - 1)
+    asked = by_seq[at]
+    follower = np.minimum(asked + 1, len(cut) - 1)
+    ended = (follower == asked) | (cut[follower] != JOINED)
+    fits = (seq[asked] == cpu_before[candidates]) & ~seen.tx[asked] & ended & (seen.dev[asked] == seen.dev[candidates])
+    result[candidates[fits & (seen.length[asked] + ETHERNET == seen.length[candidates])]] = True
+    return result

@@ -19,6 +19,7 @@ class Sightings:
 
     rows: its row in the observed table. follows: the entry before is of the same address.
     kind: number among the hop tracepoints. tx: direction. context: PROCESS, INTERRUPT, UNKNOWN.
+    seq, cpu_before, burst: as `observe.Observer` numbers them.
     quiet: nothing else was seen on its CPU since the entry before. freed: the address was freed since the entry before.
     """
 
@@ -32,6 +33,9 @@ class Sightings:
     kind: Array
     tx: Array
     context: Array
+    seq: Array
+    cpu_before: Array
+    burst: Array
     quiet: Array
     freed: Array
 
@@ -71,6 +75,9 @@ def sighted(observed: Table, *, fallback: bool) -> Sightings:
         kind=kind,
         tx=IS_TX[kind],
         context=context_of(observed["flags"][rows]),
+        seq=seq,
+        cpu_before=before,
+        burst=observed["_burst"][rows],
         quiet=quiet & follows,
         freed=freed & follows,
     )
@@ -94,4 +101,5 @@ def address_order(address: Array) -> Array:
         return np.argsort(address, kind="stable")
     words = ((spread >> np.uint64(shift)) << np.uint64(index_bits)) | np.arange(count, dtype=np.uint64)
     words.sort()
-    return (words & np.uint64((1 << index_bits) - 1)).astype(np.int64)
+    order: Array = (words & np.uint64((1 << index_bits) - 1)).astype(np.int64)
+    return order

@@ -23,9 +23,8 @@ IPVLAN = frozenset({"ipvlan", "ipvtap"})
 MASTERS = frozenset({"bridge", "bond", "team"})
 ENDS = frozenset({"", "tun", "dummy", "nlmon"})  # what is sent there has left the network stack
 ROUTED = frozenset({"vrf", "ifb"})  # these hand packets to any device of their namespace
-TUNNELS = frozenset(
-    "vxlan geneve gre gretap ip6gre ip6gretap erspan ip6erspan ipip sit ip6tnl vti vti6 xfrm wireguard bareudp gtp".split()
-)
+IP_TUNNELS = ("gre", "gretap", "ip6gre", "ip6gretap", "erspan", "ip6erspan", "ipip", "sit", "ip6tnl", "vti", "vti6")
+TUNNELS = frozenset((*IP_TUNNELS, "vxlan", "geneve", "xfrm", "wireguard", "bareudp", "gtp"))
 WILD = "?"  # the kind of an interface that may exist in a namespace nobody could look into
 
 
@@ -210,7 +209,9 @@ class Topology:
     def _peer(self, place: Place) -> Reach:
         interface = place.interface
         ends = self._by_index.get((interface.peer_netns, interface.peer), []) if interface.peer else []
-        ends = [end for end in ends if (end.interface.peer_netns, end.interface.peer) == (place.netns, interface.ifindex)]
+        ends = [
+            end for end in ends if (end.interface.peer_netns, end.interface.peer) == (place.netns, interface.ifindex)
+        ]
         return Reach(places=_numbers(ends)) if ends else ANYWHERE
 
     def _lower(self, place: Place) -> list[Place]:
