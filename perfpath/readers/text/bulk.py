@@ -30,7 +30,7 @@ _LESSONS = 24
 """Lines that are looked at in a chunk to learn shapes from."""
 _MOST_SHAPES = 200
 _MOST_HEADS = 100_000
-_HEAD_COLUMNS = ("comm", "event", "pid", "tid", "cpu", "flags")
+_HEAD_COLUMNS = ("comm", "event", "pid", "tid", "flags", "cpu")
 
 
 class Bulk:
@@ -38,7 +38,7 @@ class Bulk:
 
     def __init__(self) -> None:
         self._shapes: list[Shape] = []
-        self._heads: dict[tuple[Shape, bytes, bytes], tuple[int, ...] | None] = {}
+        self._heads: dict[Shape, dict[tuple[bytes, ...], tuple[int, ...] | None]] = {}
 
     def fill(self, chunk: Chunk, rows: Rows) -> Array:
         """Fill the rows of all lines that are sure; returns the numbers of the others, ascending."""
@@ -75,7 +75,8 @@ class Bulk:
         for name, column in reading.columns.items():
             rows.columns[name][filled] = column[done]
         for index, name in enumerate(_HEAD_COLUMNS):
-            rows.columns[name][filled] = heads[done, index]
+            if name not in reading.columns:
+                rows.columns[name][filled] = heads[done, index]
         rows.columns["dev"][filled] = devs[done]
         rows.format[filled] = heads[done, -1]
         return left[rows.format[left] < 0]
@@ -86,23 +87,20 @@ class Bulk:
         used = np.flatnonzero(firsts >= 0)
         table = np.zeros((len(used), len(_HEAD_COLUMNS) + 1), np.int64)
         good = np.zeros(len(used), bool)
+        known = self._heads.setdefault(reading.shape, {})
+        if len(known) > _MOST_HEADS:
+            known.clear()
         for index, first in enumerate(firsts[used].tolist()):
-            head = self._head(rows, reading, first)
+            texts = reading.head_texts(first)
+            head = known.get(texts)
+            if head is None and texts not in known:
+                head = known[texts] = _checked_head(rows, reading, first)
             if head is not None:
                 table[index] = head
                 good[index] = True
         firsts[used] = np.arange(len(used))
         indexes = firsts[slots]
         return table[indexes], sure & good[indexes]
-
-    def _head(self, rows: Rows, reading: Reading, at: int) -> tuple[int, ...] | None:
-        """The head of one line of a reading; None where the careful way reads the line differently."""
-        key = (reading.shape, *reading.head_texts(at))
-        if key not in self._heads:
-            if len(self._heads) >= _MOST_HEADS:
-                self._heads.clear()
-            self._heads[key] = _checked_head(rows, reading, at)
-        return self._heads[key]
 
 
 def _learn(line: bytes) -> Shape | None:
@@ -120,15 +118,15 @@ def _checked_head(rows: Rows, reading: Reading, at: int) -> tuple[int, ...] | No
         return None
     read = {name: int(column[at]) for name, column in reading.columns.items()}
     dev = reading.dev_text(at) if reading.has_dev else None
-    if read.pop("time_ns") != head.time_ns or Fields(dev, **read) != fields:  # type: ignore[arg-type]
+    if read.pop("time_ns") != head.time_ns or read.pop("cpu", head.cpu) != head.cpu or Fields(dev, **read) != fields:  # type: ignore[arg-type]
         return None
     return (
         rows.code("comm", head.comm),
         rows.names["event"].code(head.event),
         head.pid,
         head.tid,
-        head.cpu,
         head.flags,
+        head.cpu,
         FORMATS.index(head.format),
     )
 

@@ -77,8 +77,8 @@ def _perf_script(line: bytes) -> Head | None:
     if where is None:
         return None
     comm, pid, tid, cpu, time_ns = where
-    event = _without_net(found["event"])
-    return Head(PERF_SCRIPT, time_ns, _span(found), event, found["payload"], comm, pid, tid, cpu)
+    event, cpu_at = _without_net(found["event"]), _cpu_span(found)
+    return Head(PERF_SCRIPT, time_ns, _span(found), event, found["payload"], comm, pid, tid, cpu, cpu_at=cpu_at)
 
 
 def script_place(found: re.Match[bytes]) -> tuple[bytes | None, int, int, int, int] | None:
@@ -112,7 +112,7 @@ def _ftrace(line: bytes) -> Head | None:
     flags = _flags(found["flags"])
     kind = FTRACE if found["flags"] else TRACE_CMD
     comm = found["comm"].strip(b" ")
-    return Head(kind, time_ns, _span(found), event, found["payload"], comm, pid, tid, cpu, flags)
+    return Head(kind, time_ns, _span(found), event, found["payload"], comm, pid, tid, cpu, flags, _cpu_span(found))
 
 
 def _without_net(event: bytes) -> str:
@@ -125,6 +125,10 @@ def _span(found: re.Match[bytes]) -> tuple[int, int, int]:
         found.start("f") - 1 if found["f"] else -1,
         found.end("f") if found["f"] else found.end("s"),
     )
+
+
+def _cpu_span(found: re.Match[bytes]) -> tuple[int, int] | None:
+    return found.span("cpu") if found["cpu"] else None
 
 
 def _time(found: re.Match[bytes]) -> int | None:

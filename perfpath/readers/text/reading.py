@@ -45,15 +45,22 @@ class Reading:
         return Reading(self.chunk, self.shape, self.rows[valid], columns, *(span[valid] for span in spans))
 
     def head_words(self) -> list[Array]:
-        """uint64 words that identify what stands before and behind the time."""
-        before = _fixed(self.chunk, self.chunk.starts[self.rows], self.shape.point - self.shape.whole)
+        """uint64 words that identify what stands before and behind the time, the CPU left out."""
+        starts = self.chunk.starts[self.rows]
+        before = [word for begin, end in self._before for word in _fixed(self.chunk, starts + begin, end - begin)]
         return before + _varying(self.chunk, self.behind_start, self.behind_end)
 
-    def head_texts(self, at: int) -> tuple[bytes, bytes]:
-        """What stands before and behind the time in one of the lines."""
+    def head_texts(self, at: int) -> tuple[bytes, ...]:
+        """The same in one of the lines, as text."""
         start = int(self.chunk.starts[self.rows[at]])
-        before = self.chunk.data[start : start + self.shape.point - self.shape.whole]
-        return before, self.chunk.data[int(self.behind_start[at]) : int(self.behind_end[at])]
+        before = [self.chunk.data[start + begin : start + end] for begin, end in self._before]
+        return (*before, self.chunk.data[int(self.behind_start[at]) : int(self.behind_end[at])])
+
+    @property
+    def _before(self) -> tuple[tuple[int, int], ...]:
+        """What identifies the head before the time: columns."""
+        end = self.shape.point - self.shape.whole
+        return ((0, end),) if self.shape.cpu is None else ((0, self.shape.cpu[0]), (self.shape.cpu[1], end))
 
     @property
     def has_dev(self) -> bool:
@@ -80,6 +87,9 @@ def read_shape(shape: Shape, chunk: Chunk, rows: Array) -> Reading | None:
         return None
     starts, ends, valid = _values(shape, chunk, rows)
     columns = {"time_ns": time_ns}
+    if shape.cpu is not None:
+        columns["cpu"], good = _cpu(shape.cpu, chunk, chunk.starts[rows])
+        valid &= good
     for key, start, end in zip(shape.keys, starts, ends, strict=True):
         role = ROLES.get(key)
         if role == "dev":
@@ -128,6 +138,12 @@ def _time(shape: Shape, chunk: Chunk, starts: Array) -> tuple[Array, Array]:
         fraction = fraction + first.astype(np.uint64) * 10**8
     scale = shape.unit // 10**shape.fraction
     return (whole * shape.unit + fraction * scale).astype(np.int64), valid
+
+
+def _cpu(columns: tuple[int, int], chunk: Chunk, starts: Array) -> tuple[Array, Array]:
+    begin, end = columns
+    value, valid = decimal(chunk.words[starts + end - 8], HIGH[end - begin])
+    return value, valid & (value < 1 << 15)
 
 
 def _value(shape: Shape, chunk: Chunk, role: str, start: Array, end: Array) -> tuple[Array, Array]:

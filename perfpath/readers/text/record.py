@@ -27,7 +27,8 @@ class Fields(NamedTuple):
 class Head(NamedTuple):
     """What stands before the fields.
 
-    time: where in the line the time's digits begin, where its point is (-1 for none) and where they end.
+    time: where in the line the time's digits begin, where its point is (-1 for none) and where they end;
+    cpu_at: where the CPU's digits begin and end, where the line has them before the time.
     """
 
     format: str
@@ -40,6 +41,7 @@ class Head(NamedTuple):
     tid: int = -1
     cpu: int = -1
     flags: int = -1
+    cpu_at: tuple[int, int] | None = None
 
 
 class Event(NamedTuple):

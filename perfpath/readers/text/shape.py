@@ -28,7 +28,8 @@ _UNSURE = {b"name", b"skb_addr", b"ifindex"}
 class Shape:
     """Where the time's point stands, how many digits are before and behind it, and all keys in order.
 
-    bare, plain: the pointer, the protocol have no 0x; closed: a parenthesis ends the line (perf trace).
+    bare, plain: the pointer, the protocol have no 0x; closed: a parenthesis ends the line (perf trace);
+    cpu: where the CPU's digits begin and end, where they stand before the time.
     """
 
     point: int
@@ -38,6 +39,7 @@ class Shape:
     bare: bool
     plain: bool
     closed: bool
+    cpu: tuple[int, int] | None
 
     @property
     def unit(self) -> int:
@@ -50,6 +52,8 @@ def shape_of(line: bytes, event: Event) -> Shape | None:
     start, point, end = event.head.time
     keys = tuple(_KEY.findall(line))
     if point < 0 or start > LONGEST_HEAD or not 1 <= point - start <= 16 or line.count(b"=") != len(keys):
+        return None
+    if event.head.cpu_at is not None and event.head.cpu_at[1] - event.head.cpu_at[0] > 8:
         return None
     roles = [ROLES[key] for key in keys if key in ROLES]
     if not keys or len(set(keys)) < len(keys) or len(set(roles)) < len(roles) or _UNSURE & set(keys):
@@ -66,4 +70,5 @@ def shape_of(line: bytes, event: Event) -> Shape | None:
         not address.startswith(b"0x"),
         not fields.get(b"protocol", b"0x").startswith(b"0x"),
         event.head.format == PERF_TRACE,
+        event.head.cpu_at,
     )
