@@ -1,0 +1,188 @@
+"""What a lesson is made of: a recording of `net:*` events, read with everything that its own formats describe."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from perfpath.errors import InputError, UsageError
+from perfpath.escape import visible
+from perfpath.lessons.coverage import Shape, shapes_of
+from perfpath.lessons.expand import Value, expand
+from perfpath.lessons.truth import Packet, Place, Truth, truth_of
+from perfpath.readers.source import CAPTURE_DATA, open_recording
+from perfpath.tracepoints import perf_name
+
+if TYPE_CHECKING:
+    from perfpath.diagnostics import Diagnostics
+    from perfpath.lessons.scenarios import Scenario
+    from perfpath.readers.perfdata.formats import Format
+    from perfpath.readers.recording import Info
+    from perfpath.tables import Table
+
+MOST_EVENTS = 100_000
+"""A lesson looks at every single event; with more than these nobody could follow it."""
+SAMPLE_RECORD = 40
+"""Bytes of a record beside its RAW data (header, id, thread, time, cpu, size)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """A recording prepared for the lesson.
+
+    name: the scenario's, or the recording's. formats: by event; empty where the recording is text. names, text: the
+    event of each row, and its fields as perf shows them. title, note: what is known of the scenario, "" otherwise.
+    cost: bytes that one hit of an event takes in the recording.
+    """
+
+    name: str
+    title: str
+    info: Info
+    diagnostics: Diagnostics
+    events: Table
+    formats: dict[str, Format]
+    names: list[str]
+    text: list[str]
+    truth: Truth
+    shapes: list[Shape]
+    command: tuple[str, ...] = ()
+    note: str = ""
+    cost: dict[str, int] = field(default_factory=dict)
+
+    def line(self, row: int) -> str:
+        """One event as `perf trace` prints it: `net:net_dev_queue(dev=lo skbaddr=0x... len=98)`."""
+        return f"{perf_name(self.names[row])}({self.text[row]})"
+
+
+def read(path: str, name: str = "", known: Scenario | None = None) -> Material:
+    """Prepare a recording: perf.data (also in a directory), or the text of perf script and perf trace.
+
+    Raises InputError where it can't be read or has no `net:*` events, UsageError where it is too large for a lesson.
+    """
+    file = str(Path(path) / CAPTURE_DATA) if (Path(path) / CAPTURE_DATA).is_file() else path
+    source = open_recording(file)
+    tables = []
+    for batch in source.batches():
+        tables.append(batch)
+        if sum(map(len, tables)) > MOST_EVENTS:
+            raise UsageError(f"{visible(path)}: too many events for a lesson: record a few packets only (ping -c 2)")
+    formats = _formats(source)
+    events = _with_fields(file, formats) if formats else _joined(tables)
+    truth = truth_of(events)
+    if not truth.packets:
+        raise InputError(
+            f"{visible(path)}: no packet in it: a lesson needs a recording made with perf record -e 'net:*'"
+        )
+    label = name or Path(path).name
+    return Material(
+        name=label,
+        title=known.title if known else "",
+        info=source.info,
+        diagnostics=source.diagnostics,
+        events=events,
+        formats=formats,
+        names=[event or "?" for event in events.texts("event")],
+        text=_texts(events, formats),
+        truth=truth,
+        shapes=shapes_of(label, truth.packets),
+        command=_command(Path(path), source.info),
+        note=_beside(Path(path), "note.txt"),
+        cost={event: form.size + SAMPLE_RECORD for event, form in formats.items()},
+    )
+
+
+def answers(packets: tuple[Packet, ...]) -> dict[int, int]:
+    """Reply by request, by number: it starts where the request ended, the other way, and soon after."""
+    found: dict[int, int] = {}
+    taken: set[int] = set()
+    for request in packets:
+        if request.number in taken or not request.places or request.places[-1].direction != "rx":
+            continue
+        start = Place(request.places[-1].dev, "tx")
+        for reply in packets[request.number + 1 :]:
+            if reply.number in taken or not reply.places or reply.places[0] != start:
+                continue
+            if 0 <= reply.first_ns - request.first_ns <= REPLY_NS:
+                found[request.number] = reply.number
+                taken.add(reply.number)
+            break
+    return found
+
+
+REPLY_NS = 50_000_000
+
+
+def _formats(source: object) -> dict[str, Format]:
+    """The recording's own formats; none where it is text."""
+    by_name = getattr(source, "format", None)
+    info: Info = source.info  # type: ignore[attr-defined]
+    if by_name is None:
+        return {}
+    return {event: form for event in info.events if (form := by_name(event)) is not None}
+
+
+def _with_fields(file: str, formats: dict[str, Format]) -> Table:
+    """The events with every field of theirs as a column, `event.field`."""
+    from perfpath.readers.perfdata.source import open_perfdata
+
+    fields = [f"{event}.{one.name}" for event, form in formats.items() for one in form.fields]
+    return _joined(list(open_perfdata(file, fields=fields).batches()))
+
+
+def _joined(tables: list[Table]) -> Table:
+    from perfpath.tables import concatenated
+
+    return concatenated(tables)
+
+
+def _texts(events: Table, formats: dict[str, Format]) -> list[str]:
+    """The fields of each row as perf would print them, from the format's print fmt; `field=value` where it can't be."""
+    names = events.texts("event")
+    columns: dict[str, list[Value]] = {}
+    for event, form in formats.items():
+        for one in form.fields:
+            key = f"{event}.{one.name}"
+            if key in events:
+                columns[key] = list(events.texts(key)) if one.is_text else events[key].tolist()
+    plain = _plain(events) if not formats else []
+    found = []
+    for row, name in enumerate(names):
+        described = formats.get(name or "")
+        if described is None:
+            found.append(plain[row] if plain else "")
+            continue
+        form = described
+        own = [one.name for one in form.fields if not one.name.startswith("common_")]
+        values = {one: columns[f"{name}.{one}"][row] for one in own if f"{name}.{one}" in columns}
+        found.append(expand(form.print_fmt, values) or " ".join(f"{one}={value!s}" for one, value in values.items()))
+    return found
+
+
+def _plain(events: Table) -> list[str]:
+    """What a text recording has: device, address and length."""
+    rows = zip(events.texts("dev"), events["skbaddr"].tolist(), events["len"].tolist(), strict=True)
+    return [
+        " ".join(
+            [
+                *([f"dev={dev}"] if dev is not None else []),
+                *([f"skbaddr={address:#x}"] if address else []),
+                *([f"len={length}"] if length else []),
+            ]
+        )
+        for dev, address, length in rows
+    ]
+
+
+def _command(folder: Path, info: Info) -> tuple[str, ...]:
+    """What was recorded: said beside the recording, else by perf itself."""
+    said = _beside(folder, "command.txt")
+    return tuple(shlex.split(said)) if said else info.command
+
+
+def _beside(folder: Path, name: str) -> str:
+    file = folder / name
+    if not file.is_file():
+        return ""
+    return file.read_text(encoding="utf-8", errors="surrogateescape").strip()
