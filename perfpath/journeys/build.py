@@ -117,7 +117,7 @@ class Builder:
             hops=chains.sizes[chosen],
             path=self._numbered(done, number)[chains.path[chosen]],
             role=np.where(request >= 0, REPLY, np.where(reply >= 0, REQUEST, -1)),
-            peer=np.maximum(request, reply),
+            peer=np.maximum(np.maximum(request, reply), -1),
             complete=done.complete[chosen],
             cut=np.where((cut <= rules.START) | (cut == rules.GAP), -1, cut - rules.FREE),
         )

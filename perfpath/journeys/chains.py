@@ -70,10 +70,12 @@ def cut_chains(
     steps = rules.steps_of(seen)
     possible, listed = _possible_steps(cut, spots, devices, topology)
     nested = listed & seen.quiet & seen.tx & steps.exact & (steps.gap < rules.NESTED_NS)
+    loopback = seen.dev == devices.find("lo")  # no packet is forwarded to it or from it
+    turned = seen.tx & ~steps.from_tx & (loopback | rules.before(loopback))
     reasons = (
         (rules.AGAIN, steps.same & ~nested),
         (rules.LENGTH, ~steps.possible),
-        (rules.IMPOSSIBLE, ~possible & ~steps.strong),
+        (rules.IMPOSSIBLE, turned | (~possible & ~steps.strong)),
     )
     for rule, where in reasons:
         cut[where & (cut == rules.JOINED)] = rule

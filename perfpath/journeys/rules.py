@@ -155,7 +155,7 @@ def repeats(seen: Sightings, steps: Steps, place: Array, cut: Array, known: Arra
     first = np.maximum.accumulate(np.where(cut != JOINED, np.arange(len(cut)), 0))
     again = place == place[first]
     turned = ~steps.from_tx & (seen.dev == before(seen.dev))
-    sent = seen.tx & (again | turned) & ~(steps.strong & ~steps.from_tx)
+    sent = seen.tx & (again | turned) & ~steps.strong
     looped = steps.from_tx & (seen.dev == before(seen.dev)) & (seen.kind == _GRO)
     received = ~seen.tx & steps.from_tx & (again | looped) & ~steps.strong & ~known
     repeated: Array = (cut == JOINED) & (sent | received)

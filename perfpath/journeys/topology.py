@@ -122,14 +122,19 @@ class Topology:
         """Where a packet seen at a place can have been seen before, in that direction."""
         key = (place.number, tx, from_tx, False)
         if key not in self._reach:
-            self._reach[key] = self._received_from(place, from_tx) if not tx else ANYWHERE
+            forwarded = tx and not from_tx
+            self._reach[key] = (
+                self._received_from(place, from_tx) if not tx else NOWHERE if forwarded and place.loopback else ANYWHERE
+            )
         return self._reach[key]
 
     def _onward(self, place: Place, tx: bool, to_tx: bool) -> Reach:
         if place.kind == WILD:
             return ANYWHERE
         if not tx:
-            return Reach(netns=self.receivers(place)) if to_tx else ANYWHERE
+            if to_tx:
+                return NOWHERE if place.loopback else Reach(netns=self.receivers(place))
+            return ANYWHERE
         return self._sent_on(place) if to_tx else self._crossed(place)
 
     def _sent_on(self, place: Place) -> Reach:
