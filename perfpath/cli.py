@@ -23,6 +23,7 @@ VERBS = {
     "demo": "build a small lab of namespaces, ping through it, show the way the packets went",
     "record": "trace now, analyse later: keep what perf saw, with the topology, in a directory",
     "report": "the journeys in a saved recording: perf.data, perf script or perf trace text, ftrace, trace-cmd",
+    "discover": "find the tracepoints yourself: the lesson behind all this, on your own kernel or from recordings",
     "topology": "network namespaces, their interfaces, and where each link leads",
 }
 """Verb -> what it does; each is a module of `perfpath.commands`."""

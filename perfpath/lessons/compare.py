@@ -26,7 +26,7 @@ class Change:
 
 
 def changes(before: Mapping[str, Format], after: Mapping[str, Format]) -> list[Change]:
-    """From one kernel's formats to another's. Numbers of events and offsets of fields mean nothing and aren't compared."""
+    """From one kernel's formats to another's. Numbers of events and offsets of fields mean nothing: not compared."""
     found = [Change(event, "disappeared") for event in sorted(set(before) - set(after))]
     found += [Change(event, "appeared") for event in sorted(set(after) - set(before))]
     for event in sorted(set(before) & set(after)):

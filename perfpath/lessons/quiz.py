@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from perfpath.lessons.coverage import fired
@@ -62,7 +62,8 @@ def _hops(shape: Shape, material: Material, draw: random.Random) -> list[Questio
         wrong += [NOWHERE] * (right != NOWHERE)
         why = f"the whole way: {shape.label}"
         known = tuple(f"seen at {step}" for step in steps[:at])
-        found.append(_asked(shape, known, "Where is it seen next?", right, wrong, why, draw))
+        base = Question(shape.scenario, known, "Where is it seen next?", (right,), 0, why)
+        found.append(_with_wrong(base, wrong, draw))
     return [question for question in found if len(question.choices) > 1]
 
 
@@ -78,16 +79,17 @@ def _events(shape: Shape, draw: random.Random) -> list[Question]:
         wrong += [name for name in names if name != right and name not in wrong]
         why = f"{right}: {explain(right).summary}"
         text = "Which event of this packet comes next?"
-        found.append(_asked(shape, lines[:at], text, right, wrong, why, draw))
+        base = Question(shape.scenario, lines[:at], text, (right,), 0, why)
+        found.append(_with_wrong(base, wrong, draw))
     return [question for question in found if len(question.choices) > 1]
 
 
-def _asked(
-    shape: Shape, known: tuple[str, ...], text: str, right: str, wrong: list[str], why: str, draw: random.Random
-) -> Question:
+def _with_wrong(question: Question, wrong: list[str], draw: random.Random) -> Question:
+    """The question with wrong choices beside the right one, in a random order."""
+    right = question.choices[0]
     choices = [right, *draw.sample(wrong, min(CHOICES - 1, len(wrong)))]
     draw.shuffle(choices)
-    return Question(shape.scenario, known, text, tuple(choices), choices.index(right), why)
+    return replace(question, choices=tuple(choices), right=choices.index(right))
 
 
 def answer_of(text: str, question: Question) -> int | None:

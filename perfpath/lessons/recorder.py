@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from perfpath.lessons.scenarios import Scenario
+    from perfpath.lessons.scenarios import Run, Scenario
 
 ALL_OF_THEM = "net:*"
 
@@ -35,7 +35,23 @@ def record_scenario(
         run = scenario.build(lab)
         _record(run.command, place, scenario.extra, system_wide=system_wide, perf=perf, quiet=True)
     _write(place / "note.txt", run.note)
-    return read(str(place), scenario.name, scenario)
+    material = read(str(place), scenario.name, scenario)
+    _check(run, material)
+    return material
+
+
+def _check(run: Run, material: Material) -> None:
+    """Note a way that packets must have taken, by how the network was built, and that the recording doesn't show."""
+    found = {tuple(packet.places) for packet in material.truth.packets}
+    for way in run.paths:
+        if way not in found:
+            material.diagnostics.note(
+                "way-not-seen",
+                f"scenario {material.name}: packets must have gone a way that the recording shows only in part, since "
+                "some of it happened while another process was running",
+                example=" > ".join(f"{place.direction} {place.dev}" for place in way),
+                advice="run it again, or record the whole system with -a",
+            )
 
 
 def record_command(

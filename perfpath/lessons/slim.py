@@ -1,7 +1,7 @@
 """A recording without what is nobody's business: one that can be handed to a class, and kept small.
 
-perf writes down much that no lesson needs: the host's name, what else was running, which files programs had mapped. Only
-the events remain, their formats, and the names and namespaces of the threads that the events happened in.
+perf writes down much that no lesson needs: the host's name, what else was running, which files programs had mapped.
+Only the events remain, their formats, and the names and namespaces of the threads that the events happened in.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def _show(block: Block, screen: Console) -> None:
         screen.print(_table(block), soft_wrap=False)
     elif isinstance(block, Listing):
         for line in block.lines:
-            screen.print(Padding(_text(line), (0, 0, 0, 2)), soft_wrap=False, overflow="fold")
+            screen.print(Padding(_text(line), (0, 0, 0, 2), expand=False), soft_wrap=False, overflow="fold")
     elif isinstance(block, Heading):
         screen.print(Text(visible(block.text), "bold underline"))
     elif isinstance(block, Prose):
@@ -71,6 +71,7 @@ def _table(grid: Grid) -> Table:
     table = Table(
         header_style="bold",
         box=SIMPLE_HEAD,
+        show_edge=False,
         pad_edge=False,
     )
     for number, title in enumerate(grid.header):
