@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-from pathlib import Path
 from typing import NoReturn
 
 from perfpath.capture.fork import exit_status, fork
@@ -25,10 +24,10 @@ def locate(command: str) -> str:
     for path in paths:
         if is_program(path):
             return path
-    if by_path and Path(command).is_dir():
+    if by_path and os.path.isdir(command):  # noqa: PTH112 - as is_program
         raise CommandNotExecutableError(f"{visible(command)}: is a directory, not a command")
     for path in paths:
-        if Path(path).is_file():
+        if os.path.isfile(path):  # noqa: PTH113 - as is_program
             raise CommandNotExecutableError(
                 f"{visible(path)}: may not be executed: allow it with chmod +x, or run it by its interpreter"
             )
@@ -37,8 +36,8 @@ def locate(command: str) -> str:
 
 
 def is_program(path: str) -> bool:
-    """True for a file that may be executed."""
-    return Path(path).is_file() and os.access(path, os.X_OK)
+    """True for a file that may be executed; False also where a folder on the way may not be entered."""
+    return os.path.isfile(path) and os.access(path, os.X_OK)  # noqa: PTH113 - Path's raises PermissionError
 
 
 def exec_error(command: str, number: int) -> CommandNotFoundError | CommandNotExecutableError:

@@ -77,8 +77,9 @@ def become(order: dict[str, list[str]], go: int, tell: int) -> None:
         os.read(go, 1)
         os.write(tell, b"%d " % os.getpid())
         ignored = set(map(int, order["ignored"]))
-        for number in (*DEAF, signal.SIGPIPE, signal.SIGXFSZ):
+        for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:  # perf ignores some too
             signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, map(int, order["blocked"]))  # perf blocks SIGWINCH
         environment = dict(zip(order["names"], order["values"], strict=True))
         os.execve(order["path"][0], order["command"], environment)  # noqa: S606 - running it is the point
     except OSError as error:

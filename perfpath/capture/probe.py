@@ -38,7 +38,7 @@ def existing(events: Sequence[str]) -> tuple[str, ...]:
     folder = tracefs_events()
     if folder is None:
         return tuple(events)
-    return tuple(event for event in events if (folder / perf_name(event).replace(":", "/", 1) / "format").exists())
+    return tuple(event for event in events if (folder / perf_name(event).replace(":", "/", 1) / "format").is_file())
 
 
 def choose_events(wanted: Sequence[str], diagnostics: Diagnostics) -> tuple[str, ...]:

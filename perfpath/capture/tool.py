@@ -6,15 +6,17 @@ any perf beside it does as well, since a tracepoint's format comes with the reco
 
 from __future__ import annotations
 
-import glob
 import os
-import re
-import subprocess
+from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from perfpath.capture.child import is_program
 from perfpath.errors import CaptureError
 from perfpath.escape import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 HIDDEN = (
     "/usr/bin/perf_*",  # Debian: linux-perf-6.1 and such
@@ -38,7 +40,9 @@ def find_perf(explicit: str | None = None) -> str:
     if named:
         return _named(named)
     complaints = []
-    for path in _candidates():
+    for path in dict.fromkeys(chain(_on_path("perf"), _hidden())):
+        if not is_program(path):
+            continue
         complaint = _complaint(path)
         if complaint is None:
             return path
@@ -60,22 +64,27 @@ def _on_path(name: str) -> list[str]:
     return [str(Path(folder) / name) for folder in os.get_exec_path()]
 
 
-def _candidates() -> list[str]:
-    hidden = [path for pattern in HIDDEN for path in glob.glob(pattern)]  # noqa: PTH207 - absolute patterns
-    hidden.sort(key=_likeness, reverse=True)
-    return list(dict.fromkeys(path for path in (*_on_path("perf"), *hidden) if is_program(path)))
+def _hidden() -> Iterator[str]:
+    """Perfs off the PATH: that of the running kernel first, then the newest."""
+    import glob  # rarely needed, and start-up counts
+    import re
 
-
-def _likeness(path: str) -> tuple[bool, list[int]]:
-    """The running kernel's own perf first, then the newest."""
-    return os.uname().release in path, [int(number) for number in re.findall(r"\d+", path)]
+    paths = [path for pattern in HIDDEN for path in glob.glob(pattern)]  # noqa: PTH207 - absolute patterns
+    kernel = os.uname().release
+    key = {path: (kernel in path, [int(number) for number in re.findall(r"\d+", path)]) for path in paths}
+    yield from sorted(paths, key=key.__getitem__, reverse=True)
 
 
 def _complaint(path: str) -> str | None:
     """What is wrong with a perf, None where it runs. Programs are trusted (trying takes time); scripts are tried."""
-    with Path(path).open("rb") as file:
-        if file.read(2) != b"#!":
-            return None
+    try:
+        with Path(path).open("rb") as file:
+            if file.read(2) != b"#!":
+                return None
+    except PermissionError:  # may be run and not read: no script then
+        return None
+    import subprocess  # rarely needed, and start-up counts
+
     try:
         trial = subprocess.run(
             [path, "--version"], capture_output=True, check=False, timeout=_TRIAL_SECONDS, stdin=subprocess.DEVNULL

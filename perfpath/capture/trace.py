@@ -76,14 +76,16 @@ class Tracer:
         """Start the command. Raises CommandNotFoundError, CommandNotExecutableError, CaptureError."""
         if not self._words:
             return None
+        by_python = {signal.SIGPIPE, signal.SIGXFSZ}  # ignored by Python itself, not by who started us
+        ignored = [n for n in signal.valid_signals() - by_python if signal.getsignal(n) is signal.SIG_IGN]
         order = {
             "path": [self._path],
             "command": list(self._words),
-            "ignored": [str(int(n)) for n in signal.valid_signals() if signal.getsignal(n) is signal.SIG_IGN],
+            "ignored": [str(int(number)) for number in ignored],
+            "blocked": [str(int(number)) for number in signal.pthread_sigmask(signal.SIG_BLOCK, ())],
             "names": list(os.environ.keys()),
             "values": list(os.environ.values()),
         }
-        order["ignored"] = [n for n in order["ignored"] if int(n) not in {signal.SIGPIPE, signal.SIGXFSZ}]
         prctl(PR_SET_CHILD_SUBREAPER, 1)
         try:
             pid, number = self._send(order)
