@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import perfpath
 from perfpath.commands import options as shared
 from perfpath.commands import report, run
 from perfpath.errors import CaptureError
@@ -18,12 +19,14 @@ HELP = """Build a small network on this host (a bridge and two namespaces wired 
 addresses), ping one of them, show which way the packets went, and take everything down again. Where tracing isn't
 possible, the same is shown from a recording."""
 
-SAMPLE = Path(__file__).resolve().parent.parent / "samples" / "demo"
+SAMPLE = Path("samples", "demo")
+PLACES = (Path(perfpath.__file__).parent, Path(perfpath.__file__).parent.parent)  # a wheel's, a checkout's
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `perfpath demo`."""
     parser.add_argument("-c", "--count", type=int, default=2, metavar="N", help="how many pings (default 2)")
+    run.add_saving(parser)
     run.add_tracing(parser)
     shared.add_output(parser)
     shared.add_tracking(parser)
@@ -40,8 +43,11 @@ def execute(options: argparse.Namespace) -> int:
             run.say(f"built a lab: {lab.prefix}br (bridge, here) and the namespaces {lab.prefix}-web, {lab.prefix}-db")
             return run.trace(("ping", "-c", str(options.count), "-i", "0.3", address), options)
     except CaptureError as error:
-        run.say(f"{error}\n\nThe same from a recording ({SAMPLE.name}, made by this demo elsewhere):")
-        return report.show(str(SAMPLE), options)
+        sample = next((place / SAMPLE for place in PLACES if (place / SAMPLE).is_dir()), None)
+        if sample is None:
+            raise
+        run.say(f"{error}\n          The same from a recording of this demo ({SAMPLE}):\n")
+        return report.show(str(sample), options)
 
 
 def build(lab: Lab) -> str:

@@ -148,7 +148,7 @@ def _go_on(number: int) -> bool:
 def _handout(pages: list[Page], wanted: str) -> str:
     title = "Finding the tracepoints"
     if wanted == "svg":
-        from perfpath.render.lesson import svg
+        from perfpath.render.lesson_svg import svg
 
         return svg(pages, f"perfpath discover: {title.lower()}")
     from perfpath.render.lesson_handout import markdown, page_html

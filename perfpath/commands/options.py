@@ -28,6 +28,7 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--wall", action="store_true", help="wall-clock times (ISO 8601), where the recording knows them"
     )
+    group.add_argument("-v", "--verbose", action="store_true", help="also show how doubts were settled")
     group.add_argument("--strict", action="store_true", help="exit 3 if anything was lost or not understood")
 
 

@@ -80,7 +80,7 @@ def _stream(source: Source, inventory: Inventory | None, stream: TextIO, options
     results = None
     for table in source.batches():
         results = results or _results(source, inventory, stream, options)  # now that the recording's origin is known
-        results.update(tracker.feed(table), growing=False)
+        results.update(tracker.feed(table))
     results = results or _results(source, inventory, stream, options)
     results.result(tracker.close())
     results.finish(source.diagnostics)
@@ -89,7 +89,7 @@ def _stream(source: Source, inventory: Inventory | None, stream: TextIO, options
 def _results(source: Source, inventory: Inventory | None, stream: TextIO, options: argparse.Namespace) -> Results:
     from perfpath.commands.results import Results
 
-    return Results(stream, options, shared.selection(options, source.info), source.info, inventory)
+    return Results(stream, options, shared.selection(options, source.info), source.info, inventory, live=False)
 
 
 def topology_of(recording: str, given: str | None) -> Inventory | None:

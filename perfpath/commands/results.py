@@ -48,12 +48,21 @@ def opened(path: str | None, default: TextIO) -> Iterator[TextIO]:
 
 
 class Results:
-    """Journeys on their way through the filters to the user."""
+    """Journeys on their way through the filters to the user. live: they are shown while they grow."""
 
     def __init__(
-        self, stream: TextIO, options: argparse.Namespace, wanted: Selection, info: Info, inventory: Inventory | None
+        self,
+        stream: TextIO,
+        options: argparse.Namespace,
+        wanted: Selection,
+        info: Info,
+        inventory: Inventory | None,
+        *,
+        live: bool,
     ) -> None:
         self._selector = Selector(wanted)
+        self._verbose = options.verbose
+        self._live = live
         self._output = open_output(
             options.format,
             stream,
@@ -61,14 +70,15 @@ class Results:
             inventory=inventory,
             notes=None if stream is sys.stdout or stream is sys.stderr else sys.stderr,
             limit=options.limit,
+            live=live,
             wall=options.wall,
         )
 
-    def update(self, update: Update, *, growing: bool = True) -> None:
-        """Show what a batch of events brought; only what can't grow any more unless `growing`."""
+    def update(self, update: Update) -> None:
+        """Show what a batch of events brought; journeys that still grow only where it is live."""
         closed = self._selector.apply(update.closed)
         nothing = Result(update.open.hops.take(slice(0, 0)), update.open.journeys.take(slice(0, 0)))
-        still = self._selector.apply(update.open, count=False) if growing else nothing
+        still = self._selector.apply(update.open, count=False) if self._live else nothing
         self._output.update(Update(closed, still))
 
     def result(self, result: Result) -> None:
@@ -78,4 +88,4 @@ class Results:
     def finish(self, diagnostics: Diagnostics) -> None:
         """Show the summary."""
         seen = None if self._selector.wanted.everything else self._selector.seen
-        self._output.finish(diagnostics, seen)
+        self._output.finish(diagnostics, seen, verbose=self._verbose)

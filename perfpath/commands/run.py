@@ -51,6 +51,13 @@ def add_scope(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-a", "--all-cpus", action="store_true", help="trace the whole system")
 
 
+def add_saving(parser: argparse.ArgumentParser) -> None:
+    """Keeping what is shown."""
+    parser.add_argument(
+        "--save", metavar="DIR", help="also keep what is traced in a new directory, for perfpath report"
+    )
+
+
 def add_command(parser: argparse.ArgumentParser) -> None:
     """The traced command, last."""
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND", help="and its arguments")
@@ -133,7 +140,7 @@ class Live:
         self._decoder = _decoder(session)
         self._tracker = Tracker(watch.inventory, self._decoder.diagnostics, shared.tracking(options))
         wanted = shared.selection(options, self._decoder.info)
-        self._results = Results(stream, options, wanted, self._decoder.info, watch.inventory)
+        self._results = Results(stream, options, wanted, self._decoder.info, watch.inventory, live=True)
 
     def show(self, kept: CaptureDirectory | None) -> None:
         """Show (and keep) what perf gives until it ends."""

@@ -56,13 +56,14 @@ class Output:
         """Show journeys that can't grow any more: all of a recording, or those that the stream's end closed."""
         self.update(whole(result))
 
-    def finish(self, diagnostics: Diagnostics, seen: int | None = None) -> None:
+    def finish(self, diagnostics: Diagnostics, seen: int | None = None, *, verbose: bool = True) -> None:
         """Show the summary and the diagnostics.
 
-        seen: how many packets there were before a filter, None where there was none.
+        seen: how many packets there were before a filter, None where there was none. verbose: notes that only
+        inform are shown too, else counted.
         """
         self._writer.end(self._tally, diagnostics)
-        self._footer(lines(self._tally, diagnostics, seen))
+        self._footer(lines(self._tally, diagnostics, seen, verbose=verbose))
 
 
 def open_output(

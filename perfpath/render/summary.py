@@ -83,8 +83,11 @@ def table(paths: list[Path], namer: Namer) -> list[str]:
     return [*texts, ""]
 
 
-def lines(tally: Tally, diagnostics: Diagnostics, seen: int | None = None) -> list[Line]:
-    """One line of totals, then the losses and notes; seen: how many packets there were before a filter."""
+def lines(tally: Tally, diagnostics: Diagnostics, seen: int | None = None, *, verbose: bool = True) -> list[Line]:
+    """One line of totals, then the losses and notes; seen: how many packets there were before a filter.
+
+    Without verbose, notes that only inform are counted instead.
+    """
     packets = f"{tally.packets:,} of {seen:,} packets" if seen is not None else count(tally.packets, "packet")
     parts = [packets, count(tally.hops, "hop"), count(len(tally.paths), "distinct path"), _lost(diagnostics)]
     weight = "warning" if diagnostics.losses or tally.incomplete else ""
@@ -95,8 +98,12 @@ def lines(tally: Tally, diagnostics: Diagnostics, seen: int | None = None) -> li
     if tally.incomplete:
         parts.append(f"incomplete: {count(tally.incomplete, 'packet')}")
     found = [Line(weight, ", ".join(parts)), *_losses(diagnostics.losses)]
+    quiet = [note for note in diagnostics.notes.values() if note.severity == "info" and not verbose]
     for note in diagnostics.notes.values():
-        found += _note(note)
+        if note not in quiet:
+            found += _note(note)
+    if quiet:
+        found.append(Line("info", f"{count(len(quiet), 'remark')} on how this was found out: -v shows them"))
     return found
 
 
