@@ -75,13 +75,19 @@ def _open_stream(raw: io.RawIOBase, path: str, batch_bytes: int | None) -> Sourc
     if kind is Kind.PERFDATA_PIPE:
         from perfpath.readers.perfdata import open_pipe
 
-        return open_pipe(io.BufferedReader(_Rejoined(head, raw), BLOCK), batch_bytes=batch_bytes)
+        return _named(open_pipe(io.BufferedReader(_Rejoined(head, raw), BLOCK), batch_bytes=batch_bytes), path)
     from perfpath.readers.perfdata import open_perfdata
 
     if path != "-" and Path(path).is_file():
         raw.close()
         return open_perfdata(path, batch_bytes=batch_bytes)
-    return open_perfdata(_seekable(head, raw), batch_bytes=batch_bytes)
+    return _named(open_perfdata(_seekable(head, raw), batch_bytes=batch_bytes), path)
+
+
+def _named(source: Source, path: str) -> Source:
+    """A source that was opened as a stream, by the name its user knows."""
+    source.info.path = path
+    return source
 
 
 def _read_head(raw: io.RawIOBase, path: str) -> bytes:
@@ -99,6 +105,9 @@ def _read_head(raw: io.RawIOBase, path: str) -> bytes:
 
 def _seekable(head: bytes, raw: io.RawIOBase) -> BinaryIO:
     """A perf.data file has its parts in any order: one that comes through a pipe is laid down first."""
+    if raw.seekable() and raw.tell() == len(head):
+        raw.seek(0)
+        return cast("BinaryIO", io.BufferedReader(raw, BLOCK))
     spool = tempfile.TemporaryFile()  # noqa: SIM115 - the source reads on from it
     spool.write(head)
     shutil.copyfileobj(cast("BinaryIO", raw), spool, BLOCK)

@@ -142,3 +142,28 @@ def test_a_named_pipe(tmp_path: Path) -> None:
     with subprocess.Popen(["sh", "-c", 'printf "%s" "$1" > "$2"', "sh", LINE.decode(), str(fifo)]):
         (table,) = open_recording(str(fifo)).batches()
     assert len(table) == 1
+
+
+@pytest.mark.parametrize("name", ["perf-6.1/four.data", "perf-6.1/four.pipe"])
+def test_perf_data_by_any_way(corpus: Path, tmp_path: Path, name: str) -> None:
+    content = (corpus / name).read_bytes()
+    assert _on_stdin(content).strip() == "18"
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with subprocess.Popen(["sh", "-c", 'cat "$1" > "$2"', "sh", str(corpus / name), str(fifo)]):
+        source = open_recording(str(fifo))
+        assert sum(map(len, source.batches())) == 18
+    assert source.info.path == str(fifo)
+    capture = tmp_path / "capture"
+    capture.mkdir()
+    (capture / "perf.data").write_bytes(content)
+    assert sum(map(len, open_recording(str(capture)).batches())) == 18
+
+
+@pytest.mark.perf
+def test_a_perf_data_directory(tmp_path: Path) -> None:
+    folder = tmp_path / "perf.data.d"
+    command = ["perf", "record", "-q", "--threads", "-a", "-e", "net:net_dev_queue", "-o", str(folder), "--", "true"]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("this perf can't record into a directory")
+    assert "directory" in open_recording(str(folder)).info.format
