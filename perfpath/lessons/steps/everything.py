@@ -21,14 +21,10 @@ def everything(lesson: Lesson) -> Page:
     shown = example(lesson.materials)
     material = shown.material
     page.say(
-        f"Scenario {material.name}",
-        f" ({material.title})" if material.title else "",
-        ": all net:* events of one packet",
+        f"Scenario {material.name}{f' ({material.title})' if material.title else ''}: all net:* events of one packet"
+        f"{' and of its reply' if shown.reply else ''}, as perf trace --libtraceevent_print would print them.",
+        f" {material.note}." if material.note else "",
     )
-    if shown.reply is not None:
-        page.say("and of its reply, as perf trace --libtraceevent_print would print them.")
-    if material.note:
-        page.say(material.note + ".")
     if material.command:
         page.show([line(Span("# ", "dim"), Span(shlex.join(material.command), "strong"))])
     start = material.events["time_ns"][shown.sightings[0][1].row].item()

@@ -22,9 +22,9 @@ def reduced(lesson: Lesson) -> Page:
         "the same while a packet goes from device to device, also from one network namespace to the next: it is the "
         "packet's name. As a letter it is easier to read."
     )
-    legend = [
-        Span(f"{letter(at)} = {packet.skbaddr:#x}   ", packet_style(at)) for at, packet in enumerate(shown.packets)
-    ]
+    legend: list[Span] = []
+    for at, packet in enumerate(shown.packets):
+        legend += [Span(f"{letter(at)} = {packet.skbaddr:#x}", packet_style(at)), Span("   ")]
     page.show([tuple(legend)])
     page.add(Grid(("event", "device", "skbaddr", ""), tuple(_rows(shown))))
     if shown.reply is None:
