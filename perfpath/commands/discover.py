@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from perfpath.lessons.lesson import Lesson
     from perfpath.lessons.material import Material
-    from perfpath.lessons.page import Page
+    from perfpath.render.lesson_page import Page
 
 HELP = """Take the lesson of how the four tracepoints were found, on this kernel: build small networks, trace pings
 through them with every net:* event, and compute which events show each packet once at each place and in order.
@@ -158,15 +158,15 @@ def _handout(pages: list[Page], wanted: str) -> str:
 
 def _quiz(materials: tuple[Material, ...], options: argparse.Namespace) -> int:
     """Ask, read answers from standard input, one a line; its end is the end of the quiz."""
+    from perfpath.lessons import quiz_screen
     from perfpath.lessons.quiz import answer_of, questions
-    from perfpath.render import lesson_quiz
     from perfpath.render.console import Sink, console
 
     asked = questions(materials, options.questions, options.seed)
     screen = console(Sink(sys.stdout))
     right = answered = 0
     for number, question in enumerate(asked, start=1):
-        lesson_quiz.ask(question, number, len(asked), screen)
+        quiz_screen.ask(question, number, len(asked), screen)
         answer = None
         while answer is None and (line := _answer()):
             answer = answer_of(line, question)
@@ -174,8 +174,8 @@ def _quiz(materials: tuple[Material, ...], options: argparse.Namespace) -> int:
             break
         answered += 1
         right += answer == question.right
-        lesson_quiz.judged(question, answer, screen)
-    lesson_quiz.score(right, answered, len(asked), screen)
+        quiz_screen.judged(question, answer, screen)
+    quiz_screen.score(right, answered, len(asked), screen)
     return EXIT_OK
 
 

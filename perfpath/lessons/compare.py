@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from perfpath.lessons.coverage import fired
 from perfpath.lessons.knowledge import explain
-from perfpath.lessons.page import Grid, Line, Page, Span, line
+from perfpath.render.lesson_page import Grid, Line, Page, Span, line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,7 +8,7 @@ from perfpath.errors import UsageError
 from perfpath.lessons.expand import parse
 from perfpath.lessons.formats import Note, annotated
 from perfpath.lessons.knowledge import Tracepoint, explain, tracepoints
-from perfpath.lessons.page import Grid, Page, Span, line
+from perfpath.render.lesson_page import Grid, Page, Span, line
 from perfpath.tracepoints import perf_name
 
 if TYPE_CHECKING:

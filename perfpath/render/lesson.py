@@ -1,8 +1,7 @@
-"""Pages of the lesson in a terminal, and as a picture of one (SVG)."""
+"""Pages of the lesson in a terminal."""
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
@@ -11,14 +10,14 @@ from rich.table import Table
 from rich.text import Text
 
 from perfpath.escape import visible
-from perfpath.lessons.page import Grid, Heading, Listing, Prose
+from perfpath.render.lesson_page import Grid, Heading, Listing, Prose
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from rich.console import Console
 
-    from perfpath.lessons.page import Block, Page, Span
+    from perfpath.render.lesson_page import Block, Page, Span
 
 STYLES = {
     "": "",
@@ -35,7 +34,6 @@ STYLES = {
     "packet4": "black on bright_blue",
     "packet5": "black on bright_red",
 }
-SVG_WIDTH = 118
 
 
 def show(page: Page, screen: Console) -> None:
@@ -85,45 +83,3 @@ def _table(grid: Grid) -> Table:
     for row in grid.rows:
         table.add_row(*(_text([cell]) for cell in row))
     return table
-
-
-def svg(pages: Sequence[Page], title: str, width: int = SVG_WIDTH) -> str:
-    """A picture of a terminal with these pages. Nothing in it is loaded from elsewhere."""
-    from rich.console import Console
-
-    screen = Console(
-        record=True,
-        width=width,
-        file=io.StringIO(),
-        force_terminal=True,
-        color_system="truecolor",
-        markup=False,
-        emoji=False,
-        highlight=False,
-    )
-    for page in pages:
-        show(page, screen)
-    return screen.export_svg(title=visible(title), code_format=_TEMPLATE, unique_id="perfpath")
-
-
-_TEMPLATE = """<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
-    <style>
-    .{unique_id}-matrix {{ font-family: "DejaVu Sans Mono", Menlo, Consolas, monospace; font-size: {char_height}px;
-        line-height: {line_height}px; }}
-    .{unique_id}-title {{ font-size: 18px; font-weight: bold; font-family: sans-serif; }}
-    {styles}
-    </style>
-    <defs>
-    <clipPath id="{unique_id}-clip-terminal">
-    <rect x="0" y="0" width="{terminal_width}" height="{terminal_height}" /></clipPath>
-    {lines}
-    </defs>
-    {chrome}
-    <g transform="translate({terminal_x}, {terminal_y})" clip-path="url(#{unique_id}-clip-terminal)">
-    {backgrounds}
-    <g class="{unique_id}-matrix">
-    {matrix}
-    </g>
-    </g>
-</svg>
-"""

@@ -7,12 +7,12 @@ import re
 from typing import TYPE_CHECKING
 
 from perfpath.escape import visible
-from perfpath.lessons.page import Grid, Heading, Listing, Prose
+from perfpath.render.lesson_page import Grid, Heading, Listing, Prose
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from perfpath.lessons.page import Block, Page, Span
+    from perfpath.render.lesson_page import Block, Page, Span
 
 COLOURS = {
     "good": "color:#0a7d20;font-weight:bold",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.segment import Segment
 
-    from perfpath.lessons.page import Page
+    from perfpath.render.lesson_page import Page
 
 COLUMNS = 112
 CELL, LINE, MARGIN = 8.4, 19, 16  # pixels; the font is 14 high

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from perfpath.lessons.lesson import Lesson
-    from perfpath.lessons.page import Page
+    from perfpath.render.lesson_page import Page
 
 STEPS: tuple[Callable[[Lesson], Page], ...] = (available, everything, reduced, returns, choice, journey)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from perfpath.lessons.knowledge import explain
-from perfpath.lessons.page import Grid, Page, Span
+from perfpath.render.lesson_page import Grid, Page, Span
 
 if TYPE_CHECKING:
     from perfpath.lessons.lesson import Lesson

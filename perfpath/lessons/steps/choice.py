@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from perfpath.lessons.coverage import fired, judge
-from perfpath.lessons.page import Line, Page, Span, line
 from perfpath.lessons.search import nearest, weight
 from perfpath.lessons.steps.faults import count, fault_lines, names, verdict_span
 from perfpath.lessons.steps.matrices import matrix_grids, overview
+from perfpath.render.lesson_page import Line, Page, Span, line
 from perfpath.tracepoints import MAIN
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from perfpath.lessons.page import Line, Page, Span, line
 from perfpath.lessons.steps.exchange import example
+from perfpath.render.lesson_page import Line, Page, Span, line
 
 if TYPE_CHECKING:
     from perfpath.lessons.lesson import Lesson

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from perfpath.lessons.page import Line, Span, line
+from perfpath.render.lesson_page import Line, Span, line
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

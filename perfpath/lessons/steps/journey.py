@@ -5,10 +5,10 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from perfpath.lessons.page import Line, Page, Span, line, packet_style
 from perfpath.lessons.steps.choice import FOUR
 from perfpath.lessons.steps.exchange import example
 from perfpath.lessons.steps.reduced import letter
+from perfpath.render.lesson_page import Line, Page, Span, line, packet_style
 from perfpath.tracepoints import perf_name
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from perfpath.lessons.coverage import Cell, fired, matrix_of
-from perfpath.lessons.page import Grid, Span
+from perfpath.render.lesson_page import Grid, Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

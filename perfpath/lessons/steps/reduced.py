@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from perfpath.lessons.page import Grid, Page, Span, packet_style
 from perfpath.lessons.steps.exchange import Exchange, example
+from perfpath.render.lesson_page import Grid, Page, Span, packet_style
 
 if TYPE_CHECKING:
     from perfpath.lessons.lesson import Lesson

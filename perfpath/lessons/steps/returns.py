@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from perfpath.lessons.knowledge import explain
-from perfpath.lessons.page import Line, Page, Span, line, packet_style
 from perfpath.lessons.steps.exchange import Exchange, example, exchange_of
 from perfpath.lessons.steps.reduced import letter
+from perfpath.render.lesson_page import Line, Page, Span, line, packet_style
 
 if TYPE_CHECKING:
     from perfpath.lessons.lesson import Lesson
