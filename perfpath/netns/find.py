@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 DESCRIPTORS_LOOKED_AT = 200_000  # about a second; beyond that a descriptor that alone holds a namespace isn't found
 
+DETACHED = "/"  # what is shown of a file that was opened where it was bound, and is bound there no more
+
 
 @dataclass(frozen=True, slots=True)
 class Places:
@@ -71,7 +73,10 @@ class Finder:
         self.diagnostics = diagnostics
         self.found: dict[tuple[int, int], Found] = {}
         self.home: dict[int, Found] = {}
-        self.own = self._see(places.own())
+        try:
+            self.own = self._see(places.own())
+        except PermissionError:
+            self.own = None
 
     def look(self, remembered: Iterable[str] = (), *, thorough: bool) -> dict[tuple[int, int], Found]:
         """All namespaces, in the order: own, named files, processes', mounts, held ones.
@@ -208,7 +213,8 @@ class Finder:
             for name in names:
                 path = f"{folder}/{name}"
                 try:
-                    if os.readlink(path).startswith("net:["):
+                    target = os.readlink(path)
+                    if target.startswith("net:[") or (target == DETACHED and self._is_namespace(path)):
                         self._hold(self._see(path), pid)
                 except OSError:
                     continue

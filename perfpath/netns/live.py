@@ -84,7 +84,7 @@ def snapshot(
     taken_ns, cpu = time.monotonic_ns(), time.thread_time()
     finder = Finder(places, diagnostics)
     if finder.own is None:
-        raise InventoryError(f"{places.own()} can't be read: is /proc mounted?")
+        raise InventoryError(f"{places.own()} can't be read: is /proc mounted, and may this user read it?")
     remembered = [] if before is None else [namespace.path for namespace in before.inventory.namespaces]
     found = {each.inum: each for each in finder.look(remembered, thorough=thorough).values()}
     known = {}

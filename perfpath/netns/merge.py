@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 BY_CHANCE = {"none": 2, "mount": 1, "process": 1}  # what a namespace is called until somebody names it
 
 
-def merge(old: Inventory, new: Inventory) -> Inventory:
+def merge(old: Inventory, new: Inventory, *, deeper: bool = False) -> Inventory:
     """All of `old`, brought up to date by a later look.
 
+    deeper: the later look also looked where the earlier did not, so what it adds may always have been there.
     Of an interface that changed its name, kind, master or other end both versions are kept, the older one gone. The
     gone come first, so that look-ups by inode number or ifindex find what is there now.
     """
-    since, until = old.taken_ns, new.done_ns or new.taken_ns
+    since, until = None if deeper else old.taken_ns, new.done_ns or new.taken_ns
     living = {namespace.inum: namespace for namespace in old.namespaces if namespace.gone_ns is None}
     gone = [namespace for namespace in old.namespaces if namespace.gone_ns is not None]
     there: list[Namespace] = []

@@ -111,9 +111,9 @@ class Watcher:
             before=self._last,
             changed=changed,
         )
-        merged = merge(self.inventory, self._last.inventory)
-        self.version += _essence(merged) != _essence(self.inventory)
-        self.inventory = merged
+        before = self.inventory
+        self.inventory = merge(before, self._last.inventory, deeper=thorough)
+        self.version += _essence(self.inventory) != _essence(before)  # last: who sees it must find the new inventory
         self.looks += 1
         self._pause = self._last.cpu
 

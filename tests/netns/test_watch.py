@@ -1,0 +1,111 @@
+"""Changes that are noticed while they happen."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from perfpath.netns.live import take
+from perfpath.netns.watch import Watcher
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from perfpath.capture.lab import Lab
+    from perfpath.netns.inventory import Namespace
+
+pytestmark = pytest.mark.netns
+PATIENCE = 30  # seconds until something that never comes fails a test
+
+
+def noticed(watcher: Watcher, wanted: Callable[[], bool]) -> None:
+    """Wait until the inventory is as wanted; it is replaced by the watcher's own thread."""
+    end = time.monotonic() + PATIENCE
+    looks = watcher.looks
+    while not wanted():
+        assert time.monotonic() < end, f"not noticed in {watcher.looks - looks} looks"
+        threading.Event().wait(0.002)
+
+
+def called(watcher: Watcher, name: str) -> list[Namespace]:
+    return [namespace for namespace in watcher.inventory.namespaces if namespace.name == name]
+
+
+def test_a_namespace_that_lived_only_during_the_watch_is_kept(lab: Lab) -> None:
+    first = take()
+    with Watcher(first) as watcher:
+        name, port = lab.namespace("brief"), f"{lab.prefix}p"
+        lab.veth("", port, name, "eth0")
+        inum = Path("/run/netns", name).stat().st_ino
+        noticed(watcher, lambda: bool([i for n in called(watcher, name) for i in n.interfaces if i.peer]))
+        assert called(watcher, name)[0].gone_ns is None
+        version = watcher.version
+        lab.ip("netns", "del", name)
+        noticed(watcher, lambda: called(watcher, name)[0].gone_ns is not None)
+        assert watcher.version > version
+    (brief,) = called(watcher, name)
+    assert brief.inum == inum
+    assert brief.gone_ns is not None
+    assert brief.born_ns is None or brief.born_ns < brief.gone_ns
+    eth0 = next(interface for interface in brief.interfaces if interface.name == "eth0")
+    host = next(space for space in watcher.inventory.namespaces if space.name == "host")
+    end = next(interface for interface in host.interfaces if interface.name == port)
+    assert (end.peer, end.peer_netns, end.gone_ns is not None) == (eth0.ifindex, inum, True)
+    assert watcher.diagnostics.notes == {}
+
+
+def test_a_name_used_again_is_another_namespace(lab: Lab) -> None:
+    with Watcher(take()) as watcher:
+        for _ in range(3):
+            name = lab.namespace("again")
+            before = len(called(watcher, name))
+            noticed(watcher, lambda n=name: any(each.gone_ns is None for each in called(watcher, n)))  # type: ignore[misc]
+            lab.ip("netns", "del", name)
+            noticed(watcher, lambda n=name: all(each.gone_ns is not None for each in called(watcher, n)))  # type: ignore[misc]
+            assert len(called(watcher, name)) == before + 1
+    assert len({each.cookie for each in called(watcher, name)}) == 3
+
+
+def test_links_and_names_inside_another_namespace_are_heard(lab: Lab) -> None:
+    name = lab.namespace("one")
+    lab.veth("", f"{lab.prefix}p", name, "eth0")
+    with Watcher(take()) as watcher:
+        lab.ip("link", "set", "dev", "eth0", "down", netns=name)
+        lab.ip("link", "set", "dev", "eth0", "name", "lan0", netns=name)
+        noticed(watcher, lambda: "lan0" in {i.name for i in called(watcher, name)[0].interfaces})
+    (space,) = called(watcher, name)
+    assert {(i.name, i.gone_ns is None) for i in space.interfaces} >= {("lan0", True)}
+
+
+def test_closing_takes_a_last_look_and_leaves_nothing(lab: Lab) -> None:
+    descriptors = len(list(Path("/proc/self/fd").iterdir()))
+    threads = threading.active_count()
+    watcher = Watcher(take())
+    noticed(watcher, lambda: watcher.looks > 0)
+    name = lab.namespace("late")
+    watcher.close()
+    watcher.close()
+    assert called(watcher, name)
+    assert threading.active_count() == threads
+    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
+
+
+def test_what_only_the_first_deep_look_finds_was_always_there(lab: Lab) -> None:
+    name = lab.namespace("held")
+    path = Path("/run/netns", name)
+    inum = path.stat().st_ino
+    with path.open("rb"):
+        lab.ip("netns", "del", name)
+        first = take()
+        assert inum not in first.by_inum
+        with Watcher(first) as watcher:
+            noticed(watcher, lambda: inum in watcher.inventory.by_inum)
+            other = lab.namespace("other")  # leads to a quick look, which alone would not find it
+            noticed(watcher, lambda: bool(called(watcher, other)))
+            space = watcher.inventory.by_inum[inum]
+            assert (space.born_ns, space.gone_ns) == (None, None)
+    assert watcher.inventory.by_inum[inum].gone_ns is None
