@@ -46,9 +46,10 @@ class Traced:
     def events(self) -> list[str]:
         """The stream's events, one a line; those of a recording as perf script shows them."""
         if self.said["format"] == "perf trace":
-            return self.out.read_text().splitlines()
-        script = subprocess.run(["perf", "script", "-i", self.out], check=True, capture_output=True, text=True)
-        return script.stdout.splitlines()
+            text = self.out.read_bytes()
+        else:
+            text = subprocess.run(["perf", "script", "-i", self.out], check=True, capture_output=True).stdout
+        return [os.fsdecode(line) for line in text.split(b"\n") if line]  # whole-system traces hold anybody's names
 
 
 class Driver:
