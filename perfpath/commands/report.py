@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 from perfpath.commands import options as shared
 from perfpath.errors import InventoryError
 from perfpath.escape import visible
+from perfpath.start_up import import_numpy
 
 if TYPE_CHECKING:
     from perfpath.commands.results import Results
@@ -48,6 +49,7 @@ def execute(options: argparse.Namespace) -> int:
 
 def show(recording: str, options: argparse.Namespace) -> int:
     """Report on one recording as the options say."""
+    import_numpy()
     from perfpath.readers.source import open_recording
 
     memory = getattr(options, "memory", None) or free_memory() // 2

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 from perfpath import tracepoints
 from perfpath.commands import options as shared
 from perfpath.errors import EXIT_OK, UsageError
+from perfpath.start_up import import_numpy
 
 if TYPE_CHECKING:
     from perfpath.capture.directory import CaptureDirectory
@@ -110,6 +111,7 @@ def trace(command: tuple[str, ...], options: argparse.Namespace) -> int:
 
     with Session(plan_of(command, options)) as session, ExitStack() as stack:
         session.start()  # perf starts up while the rest is imported and the inventory taken
+        import_numpy()
         from perfpath.commands.results import opened
 
         stream = stack.enter_context(opened(options.output, sys.stderr if command else sys.stdout))
