@@ -62,7 +62,7 @@ def _inventory(options: argparse.Namespace, diagnostics: Diagnostics) -> Invento
 
         path = Path(options.saved)
         try:
-            return from_json(path.read_bytes(), visible(options.saved))
+            return from_json(path.read_bytes(), options.saved)
         except OSError as error:
             raise InventoryError(f"{visible(options.saved)} can't be read: {error.strerror}") from error
     if options.from_ip_json is not None:

@@ -21,6 +21,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from perfpath.errors import InventoryError
+from perfpath.escape import visible
 from perfpath.netns.inventory import Inventory, Namespace
 from perfpath.netns.links import Link, lower_of
 from perfpath.netns.peers import Atlas, Look
@@ -69,13 +70,14 @@ def from_ip_json(path: Path) -> Inventory:
 
     Raises InventoryError, which says what is wrong and where.
     """
+    shown = visible(str(path))
     try:
-        outputs = _from_folder(path) if path.is_dir() else _from_text(_read(path), str(path))
+        outputs = _from_folder(path) if path.is_dir() else _from_text(_read(path), shown)
     except OSError as error:
-        raise InventoryError(f"{path} can't be read: {error.strerror}") from error
+        raise InventoryError(f"{shown} can't be read: {error.strerror}") from error
     if not outputs:
-        raise InventoryError(f"{path} holds no output of `ip -j -d addr` (a folder needs files called NAME.json)")
-    return _inventory(outputs, str(path))
+        raise InventoryError(f"{shown} holds no output of `ip -j -d addr` (a folder needs files called NAME.json)")
+    return _inventory(outputs, shown)
 
 
 def _read(path: Path) -> str:
@@ -89,12 +91,14 @@ def _from_folder(folder: Path) -> list[Output]:
         for number, line in enumerate(_read(listed).splitlines(), 1):
             inum, _, name = line.strip().partition(" ")
             if not inum.isdecimal() or not name:
-                raise InventoryError(f"{listed}:{number} should be an inode number and a name, as `ls -Li` prints them")
+                raise InventoryError(
+                    f"{visible(str(listed))}:{number} should be an inode number and a name, as `ls -Li` prints them"
+                )
             inums[name.strip()] = int(inum)
     outputs: list[Output] = []
     for file in sorted(folder.glob("*.json")):
         name = file.name.removesuffix(".json")
-        links = [link for _, _, part in _from_text(_read(file), str(file)) for link in part]
+        links = [link for _, _, part in _from_text(_read(file), visible(str(file))) for link in part]
         label = name if name == "host" else f"/run/netns/{name}"
         outputs.append((label, inums.get(name, inums.get(label, 0)), links))
     return outputs

@@ -19,6 +19,7 @@ from dataclasses import fields
 from typing import Any
 
 from perfpath.errors import InventoryError
+from perfpath.escape import visible
 from perfpath.netns.inventory import Interface, Inventory, Namespace
 
 FORMAT, VERSION = "perfpath-inventory", 1
@@ -53,6 +54,7 @@ def _namespace_as_dict(namespace: Namespace) -> dict[str, Any]:
 
 def from_json(text: str | bytes, source: str = "inventory.json") -> Inventory:
     """The inventory in the text. Raises InventoryError, which says what is wrong at which place of `source`."""
+    source = visible(source)
     try:
         top = json.loads(text)
     except (ValueError, RecursionError) as error:
