@@ -104,7 +104,7 @@ class Builder:
         last = first + chains.sizes[chosen] - 1
         reply, request = roles.reply[chosen], roles.request[chosen]
         follower = np.minimum(last + 1, len(seen) - 1)
-        cut = np.where(follower == last, rules.START, done.cut[follower]) if len(seen) else done.cut
+        cut = np.where((follower > last) & seen.follows[follower], done.cut[follower], rules.START)
         names = {name: self._names[name] for name in ("role", "cut")}
         return Table.filled(
             schema.JOURNEYS,

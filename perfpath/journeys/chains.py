@@ -22,6 +22,7 @@ KERNEL_THREADS = ("kworker", "ksoftirqd/", "napi/", "backlog_napi/", "irq/", "vh
 """How names of kernel threads begin that send packets outside of softirq: their namespace says nothing."""
 
 DOUBTFUL_GAP_NS = 1_000_000
+NO_ORIGIN = -(2**62)
 NO_WAY, LISTED, UNLISTED = range(3)
 _DENSE_PAIRS = 2048
 
@@ -52,6 +53,31 @@ def spots_of(seen: Sightings) -> Spots:
     return Spots(number[key], known // width - 1, known % width)
 
 
+@dataclass(slots=True)
+class Begun:
+    """What an earlier pass said of the first hops that are left: the rule that cut them (-1 none), and their origin."""
+
+    rule: Array
+    origin: Array
+
+
+@dataclass(slots=True)
+class Cuts:
+    """What the rules say of each sighting.
+
+    rule: which of RULES cuts it from the one before, JOINED for none. strong: the step is one packet's beyond doubt.
+    firm: it may tell where the packet was. doubtful: where it is taken for one packet's, it may not be.
+    may_repeat: at the place where the chain began it is another packet's. origin: the place where its run began (kind
+    and device), which stays when the run is cut later on because no reading of the topology allows it.
+    """
+
+    rule: Array
+    strong: Array
+    firm: Array
+    doubtful: Array
+    origin: Array
+
+
 def cut_chains(
     seen: Sightings,
     spots: Spots,
@@ -61,12 +87,11 @@ def cut_chains(
     losses: Losses,
     gap_ns: int,
     kernel_thread: Array,
-) -> tuple[Array, Array, Array]:
-    """(cut, strong, doubtful): the rule that cuts each hop from the one before (rules.JOINED for none), and two masks.
-
-    strong: the step is one packet's beyond doubt. doubtful: it was taken for one packet's, and may not be.
-    """
+    begun: Begun,
+) -> Cuts:
+    """Ask the rules about each hop."""
     cut = rules.certain_cuts(seen, losses, gap_ns, kernel_thread)
+    cut[(cut == rules.START) & (begun.rule >= 0)] = begun.rule[(cut == rules.START) & (begun.rule >= 0)]
     steps = rules.steps_of(seen)
     possible, listed = _possible_steps(cut, spots, devices, topology)
     nested = listed & seen.quiet & seen.tx & steps.exact & (steps.gap < rules.NESTED_NS)
@@ -79,11 +104,15 @@ def cut_chains(
     )
     for rule, where in reasons:
         cut[where & (cut == rules.JOINED)] = rule
-    cut[rules.repeats(seen, steps, spots.of, cut, listed)] = rules.REPEAT
+    cut[rules.turns_back(seen, steps, listed) & (cut == rules.JOINED)] = rules.REPEAT
     cut[rules.answers(seen, steps, cut)] = rules.ANSWER
-    turns = (cut == rules.JOINED) & seen.tx & ~steps.from_tx
     moved = seen.cpu != rules.before(seen.cpu)
-    return cut, steps.strong, turns & (~steps.exact | moved | (steps.gap > DOUBTFUL_GAP_NS))
+    doubtful = seen.tx & ~steps.from_tx & (~steps.exact | moved | (steps.gap > DOUBTFUL_GAP_NS))
+    place = seen.dev.astype(np.int64) * len(HOP_NAMES) + seen.kind
+    first = np.maximum.accumulate(np.where(cut != rules.JOINED, np.arange(len(cut)), 0))
+    origin = np.where(seen.follows | (begun.origin == NO_ORIGIN), place, begun.origin)[first]
+    cut[(cut == rules.JOINED) & rules.may_repeat(seen, steps, listed) & (place == origin)] = rules.REPEAT
+    return Cuts(cut, steps.strong, rules.firm_steps(seen, steps), doubtful, origin)
 
 
 def _possible_steps(cut: Array, spots: Spots, devices: Names, topology: Topology | None) -> tuple[Array, Array]:

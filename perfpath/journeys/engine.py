@@ -9,7 +9,7 @@ import numpy as np
 
 from perfpath.journeys import chains as chaining
 from perfpath.journeys import locate, rules, split
-from perfpath.journeys.observe import IS_TX, PROCESS
+from perfpath.journeys.observe import IS_TX, PROCESS, both_directions
 from perfpath.journeys.pair import Pairs, paired
 from perfpath.journeys.paths import Chains, grouped
 from perfpath.journeys.sightings import Sightings, sighted
@@ -31,6 +31,7 @@ class Pass:
     """What one pass found. Arrays by chain are in the order of `seen`, which is that of addresses.
 
     cut: the rule at each sighting. located: the solution of each distinct path. doubtful: mask over the sightings.
+    begins: the namespace each reply began in as its request told, 0 for none.
     """
 
     observed: Table
@@ -40,6 +41,7 @@ class Pass:
     chains: Chains
     located: list[Located]
     pairs: Pairs
+    begins: Array
     complete: Array
 
 
@@ -48,23 +50,31 @@ def run(observed: Table, locator: Locator, losses: Losses, *, gap_ns: int, reply
     seen = sighted(observed, fallback=fallback)
     spots = chaining.spots_of(seen)
     threads = chaining.kernel_threads(observed.names["comm"], observed["comm"][seen.rows], seen.context)
-    both_ways = bool(seen.tx.any()) and not bool(seen.tx.all())
-    locator.steps_known = both_ways and not fallback  # where hops are missing, steps between the others say nothing
-    cut, strong, doubtful = chaining.cut_chains(
+    locator.know_steps(both_directions(observed.names["event"]) and not fallback)
+    cuts = chaining.cut_chains(
         seen,
         spots,
         devices=observed.names["dev"],
-        topology=locator.topology if locator.steps_known else None,
+        topology=locator.steps,
         losses=losses,
         gap_ns=gap_ns,
         kernel_thread=threads,
+        begun=chaining.Begun(observed["_rule"][seen.rows], observed["_origin"][seen.rows]),
     )
     known = _kernel_places(observed, seen)
-    placing = _Placing(observed, seen, spots, locator, known, ~threads & (not fallback), losses)
-    chains, located = placing.solved(cut, strong)
+    placing = _Placing(
+        observed, seen, spots, cuts, locator, known, ~threads & (not fallback), losses, observed["_begins"][seen.rows]
+    )
+    chains, located = placing.solved()
+    complete = _complete(seen, cuts.rule, chains, losses)
     pairs = paired(seen, chains, observed, reply_ns)
-    chains, located = placing.answered(cut, chains, located, pairs)
-    return Pass(observed, seen, cut, doubtful, chains, located, pairs, _complete(seen, cut, chains, losses))
+    pairs = pairs.take(np.flatnonzero(complete[pairs.request] & complete[pairs.reply]))
+    chains, located = placing.answered(chains, located, pairs)
+    starts = seen.rows[chains.starts]
+    observed["_rule"][starts], observed["_origin"][starts] = cuts.rule[chains.starts], cuts.origin[chains.starts]
+    joined = cuts.rule == rules.JOINED
+    begins = placing.told[chains.starts]
+    return Pass(observed, seen, cuts.rule, cuts.doubtful & joined, chains, located, pairs, begins, complete)
 
 
 def _kernel_places(observed: Table, seen: Sightings) -> Array:
@@ -82,39 +92,40 @@ class _Placing:
     """Solves the distinct paths of a pass.
 
     known: for each sighting the namespace known beforehand, the evidence (KNOWN_BY) above bit 32, 0 for none.
-    trusted: sightings whose process may tell where they are.
+    trusted: sightings whose process may tell where they are. told: first hops whose requests told where they are.
     """
 
     observed: Table
     seen: Sightings
     spots: chaining.Spots
+    cuts: chaining.Cuts
     locator: Locator
     known: Array
     trusted: Array
     losses: Losses
+    told: Array
 
-    def solved(self, cut: Array, strong: Array) -> tuple[Chains, list[Located]]:
-        """Chains and their places. Chains that are impossible as a whole are cut where they must be (in `cut`)."""
-        chains = self._chains(cut, self._with_senders(cut))
+    def solved(self) -> tuple[Chains, list[Located]]:
+        """Chains and their places. Chains that are impossible as a whole are cut where they must be (in `cuts`)."""
+        chains = self._chains(self._with_senders())
         located = self._solve(chains)
         wrong = [number for number, each in enumerate(located) if each.contradicted]
-        if wrong and self._recut(cut, strong, chains, wrong):
-            chains = self._chains(cut, self._with_senders(cut))
+        if wrong and self._recut(chains, wrong):
+            chains = self._chains(self._with_senders())
             located = self._solve(chains)
         return chains, located
 
-    def answered(
-        self, cut: Array, chains: Chains, located: list[Located], pairs: Pairs
-    ) -> tuple[Chains, list[Located]]:
+    def answered(self, chains: Chains, located: list[Located], pairs: Pairs) -> tuple[Chains, list[Located]]:
         """The same, with replies beginning in the namespace where their requests ended."""
         where = self.endings(chains, located)[pairs.request]
         lost = self.beginnings(chains, located)[pairs.reply] == 0
         useful = np.flatnonzero(pairs.direct & lost & (where != 0))
         if not len(useful):
             return chains, located
-        known = self._with_senders(cut)
+        known = self._with_senders()
         known[chains.starts[pairs.reply[useful]]] = where[useful] | KNOWN_BY.index(locate.LINK) << 32
-        again = self._chains(cut, known)
+        self.told[chains.starts[pairs.reply[useful]]] = where[useful]
+        again = self._chains(known)
         return again, self._solve(again)
 
     def endings(self, chains: Chains, located: list[Located]) -> Array:
@@ -133,14 +144,17 @@ class _Placing:
         """The namespace each chain began in, 0 where unknown."""
         return np.array([each.spots[0].netns for each in located], dtype=np.int64)[chains.path]
 
-    def _chains(self, cut: Array, known: Array) -> Chains:
+    def _chains(self, known: Array) -> Chains:
         self.known = known
-        return grouped(cut != rules.JOINED, self.spots.of, known) if known.any() else grouped(cut != 0, self.spots.of)
+        loose = ~self.cuts.firm & (self.cuts.rule == rules.JOINED)
+        labels = [self.spots.of, *(each for each in (known, loose) if each.any())]
+        return grouped(self.cuts.rule != rules.JOINED, *labels)
 
-    def _with_senders(self, cut: Array) -> Array:
+    def _with_senders(self) -> Array:
         """What is known beforehand, with the senders' namespaces at the first hops that processes sent."""
         known = self.known & ((2 << 32) - 1)  # only what the kernel said
         known[(known >> 32) != KNOWN_BY.index(locate.KERNEL)] = 0
+        cut = self.cuts.rule
         starts = np.flatnonzero((cut != rules.JOINED) & ~np.isin(cut, NO_START))
         seen = self.seen
         sent = starts[seen.tx[starts] & (seen.context[starts] == PROCESS) & self.trusted[starts] & (known[starts] == 0)]
@@ -149,37 +163,38 @@ class _Placing:
             sent = sent[~self.losses.overlap(time - LOSS_MARGIN_NS, time, seen.cpu[sent])]
         netns = self.observed["task_netns"][seen.rows[sent]].astype(np.int64)
         known[sent] = np.where(netns != 0, netns | KNOWN_BY.index(locate.CONTEXT) << 32, 0)
+        told = np.flatnonzero(self.told)
+        known[told] = self.told[told] | KNOWN_BY.index(locate.LINK) << 32
         return known
 
     def _solve(self, chains: Chains) -> list[Located]:
         return [self.locator.solve(self._steps(chains.hops_of(path))) for path in range(len(chains.example))]
 
-    def _steps(self, hops: slice, strong: Array | None = None) -> tuple[locate.Step, ...]:
+    def _steps(self, hops: slice) -> tuple[locate.Step, ...]:
         texts = self.observed.names["dev"]
         spots = self.spots.of[hops]
-        firm = [False] * len(spots) if strong is None else strong[hops].tolist()
         return tuple(
-            locate.Step(texts[dev], tx, known & 0xFFFFFFFF, KNOWN_BY[known >> 32], each)
-            for dev, tx, known, each in zip(
+            locate.Step(texts[dev], tx, known & 0xFFFFFFFF, KNOWN_BY[known >> 32], firm)
+            for dev, tx, known, firm in zip(
                 self.spots.dev[spots].tolist(),
                 IS_TX[self.spots.kind[spots]].tolist(),
                 self.known[hops].tolist(),
-                firm,
+                (self.cuts.firm[hops] | (self.cuts.rule[hops] != rules.JOINED)).tolist(),
                 strict=True,
             )
         )
 
-    def _recut(self, cut: Array, strong: Array, chains: Chains, wrong: list[int]) -> bool:
+    def _recut(self, chains: Chains, wrong: list[int]) -> bool:
         """Cut the chains of impossible paths. Returns whether any was."""
         concerned = np.flatnonzero(np.repeat(np.isin(chains.path, wrong), chains.sizes))
-        part = grouped(
-            cut[concerned] != rules.JOINED, self.spots.of[concerned], self.known[concerned], strong[concerned]
-        )
+        cut, strong = self.cuts.rule, self.cuts.strong
+        labels = (self.spots.of[concerned], self.known[concerned], strong[concerned])
+        part = grouped(cut[concerned] != rules.JOINED, *labels)
         positions: list[Array] = []
         for path in range(len(part.example)):
             hops = part.hops_of(path)
             whole = slice(int(concerned[hops.start]), int(concerned[hops.stop - 1]) + 1)
-            if where := split.cuts(self._steps(whole, strong), self.locator):
+            if where := split.cuts(self._steps(whole), strong[whole].tolist(), self.locator):
                 starts = concerned[part.starts[part.path == path]]
                 positions += [starts + offset for offset in where]
         for each in positions:
@@ -197,7 +212,7 @@ def _complete(seen: Sightings, cut: Array, chains: Chains, losses: Losses) -> Ar
     first, last = chains.starts, chains.starts + chains.sizes - 1
     complete &= cut[first] != rules.LOSS
     follower = np.minimum(last + 1, len(cut) - 1)
-    complete &= (follower == last) | (cut[follower] != rules.LOSS)
+    complete &= (follower == last) | ~seen.follows[follower] | (cut[follower] != rules.LOSS)
     start, end = seen.time[first], seen.time[last]
     complete &= ~losses.overlap(start - LOSS_MARGIN_NS, start, seen.cpu[first])
     complete &= ~losses.overlap(end, end + LOSS_MARGIN_NS, seen.cpu[last])

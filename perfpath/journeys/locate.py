@@ -7,7 +7,7 @@ consistent reading of the whole path has there. A hop is placed where all that r
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,14 +23,14 @@ class Step:
     """One hop of a distinct path.
 
     netns: the namespace that is known beforehand, 0 for none; by: the evidence for it.
-    strong: it is one packet's with the hop before beyond doubt.
+    firm: that it is one packet's with the hop before is certain enough to tell where it is.
     """
 
     dev: str | None
     tx: bool
     netns: int = 0
     by: str = ""
-    strong: bool = True
+    firm: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,20 @@ class Locator:
     """Solves paths, each once."""
 
     topology: Topology | None
-    steps_known: bool = True
+    _steps_known: bool = True
     _solved: dict[tuple[Step, ...], Located] = field(default_factory=dict)
     _below: dict[int, frozenset[int]] = field(default_factory=dict)
+
+    def know_steps(self, known: bool) -> None:
+        """Whether all hops are recorded: where some kinds are missing, steps between the others say nothing."""
+        if known != self._steps_known:
+            self._steps_known = known
+            self._solved.clear()
+
+    @property
+    def steps(self) -> Topology | None:
+        """The topology, where it may say which steps are possible."""
+        return self.topology if self._steps_known else None
 
     def solve(self, path: tuple[Step, ...]) -> Located:
         """Where the hops of a path are."""
@@ -73,21 +84,17 @@ class Locator:
         domains = self._domains(path)
         broken = self._narrow(path, domains)
         if broken and path[0].by == CONTEXT:
-            free = (Step(path[0].dev, path[0].tx, strong=path[0].strong), *path[1:])
+            free = (replace(path[0], netns=0, by=""), *path[1:])
             again = self._domains(free)
             if not self._narrow(free, again):  # the sender's socket is of another namespace than the sender
-                return Located([self._spot(step, domain, set()) for step, domain in zip(free, again, strict=True)])
-        return Located(
-            [
-                self._spot(step, domain, broken, number)
-                for number, (step, domain) in enumerate(zip(path, domains, strict=True))
-            ],
-            bool(broken),
-        )
+                path, domains, broken = free, again, set()
+        solved = enumerate(zip(path, domains, strict=True))
+        spots = [self._spot(step, domain, broken, number) for number, (step, domain) in solved]
+        return Located(spots, not self.feasible(path))
 
     def feasible(self, path: Sequence[Step]) -> bool:
         """Whether the topology allows a path at all."""
-        return self.topology is None or not self._narrow(path, self._domains(path))
+        return self.topology is None or not self._narrow(path, self._domains(path), firm=False)
 
     def _domains(self, path: Sequence[Step]) -> list[frozenset[int] | None]:
         """The candidates of each hop; None where anything may be, known or not."""
@@ -129,14 +136,17 @@ class Locator:
                 waiting += new
         return {number for number in found if everywhere[number].netns != netns}
 
-    def _narrow(self, path: Sequence[Step], domains: list[frozenset[int] | None]) -> set[int]:
-        """Take away candidates that no step reaches. Returns the steps (number of the later hop) nothing can make."""
+    def _narrow(self, path: Sequence[Step], domains: list[frozenset[int] | None], *, firm: bool = True) -> set[int]:
+        """Take away candidates that no step reaches. Returns the steps (number of the later hop) nothing can make.
+
+        firm: only by steps that are certain to be one packet's.
+        """
         broken: set[int] = set()
-        if self.topology is None or not self.steps_known:
+        if self.topology is None or not self._steps_known:
             return broken
         for number in range(1, len(path)):
             before, now = domains[number - 1], domains[number]
-            if before is not None and now is not None:
+            if before is not None and now is not None and (path[number].firm or not firm):
                 steps = self._steps(path[number - 1], path[number])
                 reached = frozenset().union(*(steps[each] for each in before)) & now
                 if reached:
@@ -145,7 +155,7 @@ class Locator:
                     broken.add(number)
         for number in range(len(path) - 1, 0, -1):
             before, now = domains[number - 1], domains[number]
-            if before is not None and now is not None and number not in broken:
+            if before is not None and now is not None and number not in broken and (path[number].firm or not firm):
                 steps = self._steps(path[number - 1], path[number])
                 domains[number - 1] = frozenset(each for each in before if steps[each] & now)
         return broken

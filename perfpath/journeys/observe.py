@@ -135,6 +135,12 @@ def is_fallback(events: Names) -> bool:
     return not any(events.find(event.name) >= 0 for event in tracepoints.MAIN)
 
 
+def both_directions(events: Names) -> bool:
+    """True where hops of both directions were seen."""
+    seen = {HOP_NAMES.index(text) for text in events.texts if text in HOP_NAMES}
+    return any(IS_TX[kind] for kind in seen) and not all(IS_TX[kind] for kind in seen)
+
+
 def hop_mask(kind: Array, *, fallback: bool) -> Array:
     """Which rows make hops."""
     mask: Array = (kind >= MAIN_KINDS) & (kind < FREE) if fallback else kind < MAIN_KINDS

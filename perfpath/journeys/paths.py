@@ -47,7 +47,7 @@ def grouped(begins: Array, *labels: Array) -> Chains:
     starts = np.flatnonzero(begins)
     sizes = np.diff(starts, append=len(begins))
     position = np.arange(len(begins)) - np.repeat(starts, sizes)
-    word = position.astype(np.uint64)
+    word = mixed(position.astype(np.uint64) + np.uint64(1))
     for label in labels:
         word = mixed(word ^ (label.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)))
     sums = np.add.reduceat(word, starts) if len(starts) else word

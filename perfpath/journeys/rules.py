@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from perfpath.journeys.observe import HOP_NAMES, INTERRUPT, PROCESS
+from perfpath.journeys.observe import BURST_PARTS, HOP_NAMES, INTERRUPT, PROCESS
 
 if TYPE_CHECKING:
     from perfpath.journeys.losses import Losses
@@ -147,43 +147,62 @@ def _length_fits(seen: Sightings, from_tx: Array) -> tuple[Array, Array]:
     return possible | unknown, exact | unknown
 
 
-def repeats(seen: Sightings, steps: Steps, place: Array, cut: Array, known: Array) -> Array:
-    """Hops that begin the walk over again, or turn back where they came from, and aren't the direct continuation.
+def turns_back(seen: Sightings, steps: Steps, known: Array) -> Array:
+    """Hops that go back where the packet came from, and aren't its direct continuation.
 
-    known: steps that the topology says are possible; a device's other end is no repetition then.
+    known: steps that the topology says are possible; a device's other end of the same name is no turning back then.
     """
-    first = np.maximum.accumulate(np.where(cut != JOINED, np.arange(len(cut)), 0))
-    again = place == place[first]
-    turned = ~steps.from_tx & (seen.dev == before(seen.dev))
-    sent = seen.tx & (again | turned) & ~steps.strong
-    looped = steps.from_tx & (seen.dev == before(seen.dev)) & (seen.kind == _GRO)
-    received = ~seen.tx & steps.from_tx & (again | looped) & ~steps.strong & ~known
-    repeated: Array = (cut == JOINED) & (sent | received)
-    return repeated
+    again = seen.dev == before(seen.dev)
+    looped = steps.from_tx & ~seen.tx & (seen.kind == _GRO) & ~known
+    turned: Array = again & ~steps.strong & ((~steps.from_tx & seen.tx) | looped)
+    return turned
+
+
+def may_repeat(seen: Sightings, steps: Steps, known: Array) -> Array:
+    """Hops that are cut off where they are at the place where the chain began."""
+    result: Array = ~steps.strong & (seen.tx | (steps.from_tx & ~known))
+    return result
+
+
+def _elsewhere(seen: Sightings) -> Array:
+    """Hops that are in another burst of work, or on another CPU, than the hop before."""
+    other = (seen.burst // BURST_PARTS != before(seen.burst // BURST_PARTS)) | (seen.cpu != before(seen.cpu))
+    result: Array = other
+    return result
+
+
+def firm_steps(seen: Sightings, steps: Steps) -> Array:
+    """Steps that may tell where a packet was: one joined wrongly would put hops into another packet's namespace.
+
+    Forwarding counts only in the softirq burst that received the packet, as flags show it.
+    """
+    here = ~_elsewhere(seen) & steps.exact & (steps.gap < DIRECT_NS)
+    nested = steps.from_tx & seen.tx & (seen.tid == before(seen.tid)) & (steps.gap < NESTED_NS) & steps.possible
+    handed_up = ~steps.from_tx & ~seen.tx & (steps.gap < DIRECT_NS) & ~_elsewhere(seen)
+    crossed = steps.from_tx & ~seen.tx & (seen.cpu == before(seen.cpu)) & steps.exact & (steps.gap < DIRECT_NS)
+    firm: Array = steps.strong | nested | handed_up | crossed | (here & (seen.context == INTERRUPT))
+    return firm
 
 
 def answers(seen: Sightings, steps: Steps, cut: Array) -> Array:
     """Hops that are another packet's answer: what was seen last on that CPU ended there, with that length.
 
-    Only where the CPU had finished its work since the hop before, so that this one can't be its continuation.
+    Only where the CPU had finished its work since the hop before (a process had sent something, or it was idle), or
+    this is another CPU. What still is the same packet then had waited, for a neighbour's address perhaps, and follows
+    something shorter.
     """
-    seq, cpu_before, burst = seen.seq, seen.cpu_before, seen.burst
-    candidates = np.flatnonzero(
-        (cut == JOINED)
-        & seen.tx
-        & ~steps.from_tx
-        & (seen.context == INTERRUPT)
-        & (burst != before(burst))
-        & ~steps.strong
-    )
+    later = _elsewhere(seen) & ~steps.strong
+    later &= (cut == JOINED) & seen.tx & ~steps.from_tx & (seen.context == INTERRUPT)
+    candidates = np.flatnonzero(later)
     result = np.zeros(len(cut), dtype=bool)
     if not len(candidates):
         return result
-    by_seq = np.argsort(seq)
-    at = np.minimum(np.searchsorted(seq, cpu_before[candidates], sorter=by_seq), len(seq) - 1)
+    by_seq = np.argsort(seen.seq)
+    at = np.minimum(np.searchsorted(seen.seq, seen.cpu_before[candidates], sorter=by_seq), len(by_seq) - 1)
     asked = by_seq[at]
     follower = np.minimum(asked + 1, len(cut) - 1)
-    ended = (follower == asked) | (cut[follower] != JOINED)
-    fits = (seq[asked] == cpu_before[candidates]) & ~seen.tx[asked] & ended & (seen.dev[asked] == seen.dev[candidates])
-    result[candidates[fits & (seen.length[asked] + ETHERNET == seen.length[candidates])]] = True
+    ended = (follower == asked) | (cut[follower] != JOINED) | later[follower]
+    fits = (seen.seq[asked] == seen.cpu_before[candidates]) & ~seen.tx[asked] & ended
+    fits &= (seen.dev[asked] == seen.dev[candidates]) & (seen.length[asked] + ETHERNET == seen.length[candidates])
+    result[candidates[fits]] = True
     return result

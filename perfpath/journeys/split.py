@@ -13,7 +13,7 @@ LONGEST = 48
 TURN, NESTED, CROSSING = 1, 2, 4  # what it costs to cut: a packet mostly ends where it was received
 
 
-def cuts(path: Sequence[Step], locator: Locator) -> list[int]:
+def cuts(path: Sequence[Step], strong: Sequence[bool], locator: Locator) -> list[int]:
     """The numbers of the hops that begin another packet; empty where no cut makes the path possible.
 
     Of all ways to cut the path into possible pieces, the cheapest; strong steps are never cut.
@@ -25,7 +25,7 @@ def cuts(path: Sequence[Step], locator: Locator) -> list[int]:
         found: tuple[int, list[int]] | None = None
         for begin in range(end - 1, -1, -1):
             before = best[begin]
-            if before is None or (begin and path[begin].strong):
+            if before is None or (begin and strong[begin]):
                 continue
             cost = before[0] + (_cost(path, begin) if begin else 0)
             if (found is None or cost < found[0]) and locator.feasible(path[begin:end]):

@@ -10,6 +10,7 @@ import numpy as np
 from perfpath import tracepoints
 from perfpath.journeys import engine, rules
 from perfpath.journeys.build import Builder, Roles
+from perfpath.journeys.chains import NO_ORIGIN
 from perfpath.journeys.locate import Locator
 from perfpath.journeys.losses import Losses
 from perfpath.journeys.observe import Observer
@@ -57,7 +58,8 @@ class Update:
 
 _EVER = np.iinfo(np.int64).max
 _UNASKED, _NONE = -2, -1  # in `_reply` and `_request`: not decided yet; decided, and there is none
-_KEPT = ("_number", "_reply", "_request")  # columns that a journey's first row carries from pass to pass
+# Columns that a journey's first row carries from pass to pass, and what they hold before the first.
+_KEPT = {"_number": -1, "_reply": _UNASKED, "_request": _UNASKED, "_begins": 0, "_rule": -1, "_origin": NO_ORIGIN}
 
 MIN_ROWS = 16_384
 """So many rows are worked through at once whatever is held already; a longer stretch waits for as many new ones."""
@@ -167,6 +169,8 @@ class Tracker:
         reply[(reply == _UNASKED) & (end < before)] = _NONE
         request[(request == _UNASKED) & (start < before)] = _NONE
         reply[asked[final]], request[answers[final]] = number[answers[final]], number[asked[final]]
+        settled = first[answers[final]]
+        done.observed["_begins"][settled] = done.begins[answers[final]]
         done.observed["_reply"][first], done.observed["_request"][first] = reply, request
         return Roles(now_reply, now_request)
 
@@ -205,9 +209,7 @@ class Tracker:
 
 def _started(observed: Table) -> Table:
     """Observed rows with the columns that journeys keep, nothing known yet."""
-    return observed.extended(
-        **{name: np.full(len(observed), value, dtype=np.int64) for name, value in zip(_KEPT, (-1, -2, -2), strict=True)}
-    )
+    return observed.extended(**{name: np.full(len(observed), value, dtype=np.int64) for name, value in _KEPT.items()})
 
 
 def _remaining(done: Pass, ready: Array) -> Table:

@@ -61,8 +61,14 @@ def test_with_flags_and_inventory_every_packet_is_one_journey_and_no_place_is_wr
 def test_whatever_is_missing_no_place_is_wrong(seed: int, flags: bool, tasks: bool, losses: bool) -> None:
     world, hops = told(seed)
     rng = random.Random(seed)
-    seen = [hop for hop in hops if not losses or rng.random() < 0.9]
-    result = follow(table_of(seen, flags=flags, tasks=tasks), world.inventory(), Diagnostics())
+    diagnostics = Diagnostics()
+    seen = []
+    for hop in hops:
+        if losses and rng.random() < 0.1:
+            diagnostics.lose(1, cpu=hop.cpu, start_ns=hop.time, end_ns=hop.time)
+        else:
+            seen.append(hop)
+    result = follow(table_of(seen, flags=flags, tasks=tasks), world.inventory(), diagnostics)
     assert len(result.hops) == len(seen)
     assert not wrong_places(result, hops)
 
@@ -74,7 +80,10 @@ def test_roles_are_never_wrong(seed: int) -> None:
     result = follow(table_of(hops), world.inventory(), Diagnostics())
     packet = {journey: min(packets) for journey, packets in packets_of(result, hops).items()}
     for journey, role, peer in zip(
-        result.journeys["journey"].tolist(), result.journeys.texts("role"), result.journeys["peer"].tolist(), strict=True
+        result.journeys["journey"].tolist(),
+        result.journeys.texts("role"),
+        result.journeys["peer"].tolist(),
+        strict=True,
     ):
         if role is not None:
             assert (role, packet[peer]) == world.roles[packet[journey]]
@@ -114,7 +123,10 @@ def rows(*results: Result) -> dict[tuple[int, int], tuple[object, ...]]:
         hops: dict[int, list[tuple[object, ...]]] = defaultdict(list)
         for number, *rest in zip(
             *(result.hops[name].tolist() for name in ("journey", "hop", "time_ns", "netns", "delta_ns")),
-            *(result.hops.texts(name) for name in ("dev", "event", "direction", "evidence", "candidates", "netns_name")),
+            *(
+                result.hops.texts(name)
+                for name in ("dev", "event", "direction", "evidence", "candidates", "netns_name")
+            ),
             strict=True,
         ):
             hops[number].append(tuple(rest))

@@ -6,14 +6,17 @@ out again last in, first out, per CPU; echo replies that the kernel makes while 
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from perfpath import schema
 from perfpath.netns.inventory import Interface, Inventory, Namespace
 from perfpath.tables import Names, Table
+
+if TYPE_CHECKING:
+    import random
 
 PROCESS, SOFTIRQ = 0x80, 0x10
 FIRST_INUM = 4026532000
@@ -87,14 +90,14 @@ class World:
     def ping(self, start: Node, end: Node, cpu: int, *, answered: bool = True, length: int = 84) -> None:
         """A process sends; the kernel at the other end answers in the same stretch of softirq."""
         request = self._packet(cpu)
-        self._walk(request, self.way(start, end), cpu, length, PROCESS, start.inum)
+        self._walk(request, self.way(start, end), cpu, length, flags=PROCESS, task=start.inum)
         if not answered:
             self._release(request, cpu)
             return
         reply = self._packet(cpu)
         self.roles[request[0]], self.roles[reply[0]] = ("request", reply[0]), ("reply", request[0])
         self.clock[cpu] += self.rng.randint(2_000, 9_000)
-        self._walk(reply, self.way(end, start), cpu, length, SOFTIRQ, start.inum)
+        self._walk(reply, self.way(end, start), cpu, length, flags=SOFTIRQ, task=start.inum)
         self._release(request, cpu)
         self._release(reply, cpu)
 
@@ -149,7 +152,7 @@ class World:
         self.free.append((self.clock[cpu], packet[1]))
 
     def _walk(
-        self, packet: tuple[int, int], way: list[tuple[str, str, int]], cpu: int, length: int, flags: int, task: int
+        self, packet: tuple[int, int], way: list[tuple[str, str, int]], cpu: int, length: int, *, flags: int, task: int
     ) -> None:
         received = False
         for event, dev, netns in way:
