@@ -113,7 +113,7 @@ def link_from(body: bytes) -> Link:
         ifindex,
         _text(given.get(IFLA_IFNAME, b"")),
         kind,
-        ":".join(f"{byte:02x}" for byte in given.get(IFLA_ADDRESS, b"")),
+        _hardware(given.get(IFLA_ADDRESS, b"")),
         _signed(given, IFLA_MTU) or 0,
         bool(flags & IFF_UP),
         _signed(given, IFLA_MASTER) or 0,
@@ -135,6 +135,12 @@ def lower_of(link: int | None, kind: str, ifindex: int, nsid: int | None, below:
     if isinstance(below, int) and below:
         return below
     return 0 if link is None or link == ifindex else link
+
+
+def _hardware(raw: bytes) -> str:
+    """A hardware address; IP tunnels have their own IP address as one."""
+    family = {4: socket.AF_INET, 16: socket.AF_INET6}.get(len(raw))
+    return ":".join(f"{byte:02x}" for byte in raw) if family is None else socket.inet_ntop(family, raw)
 
 
 def _text(raw: bytes) -> str:

@@ -70,7 +70,7 @@ def test_one_output_without_a_label_is_the_hosts(lab: Lab, tmp_path: Path) -> No
     name = lab.namespace("one")
     (tmp_path / "x.json").write_text(lab.ip("-j", "-d", "link", netns=name).stdout)
     (space,) = from_ip_json(tmp_path / "x.json").namespaces
-    assert (space.name, space.inum, [each.name for each in space.interfaces]) == ("host", 1, ["lo"])
+    assert (space.name, space.inum, space.interfaces[0].name) == ("host", 1, "lo")
 
 
 VETH = {"ifindex": 2, "ifname": "eth0", "link_index": 2, "link_netnsid": 0, "linkinfo": {"info_kind": "veth"}}

@@ -94,17 +94,17 @@ def check_ends(interface: Interface, told: dict[str, Any], names: dict[int, str 
 def test_ends_in_other_namespaces_are_found_though_all_is_called_the_same(street: Street) -> None:
     inventory = take()
     middle, left, right = (by_name(inventory, name) for name in street.all)
-    assert left["eth0"].ifindex == right["eth0"].ifindex == 2
+    assert left["eth0"].ifindex == right["eth0"].ifindex
     for port, end in (("port0", left["eth0"]), ("port1", right["eth0"])):
         assert inventory.peer(middle[port]) == end
         assert inventory.peer(end) == middle[port]
         assert middle[port].master == middle["br0"].ifindex
     if "macvlan-far" in street.kinds:
-        assert (right["x-far"].lower, right["x-far"].lower_netns) == (2, inum_of(street.left))
+        assert (right["x-far"].lower, right["x-far"].lower_netns) == (left["eth0"].ifindex, inum_of(street.left))
     if "vxlan-far" in street.kinds:
         assert (right["x-farvx"].lower, right["x-farvx"].lower_netns) == (0, 0)
         assert right["x-farvx"].details["underlay_netns"] == inum_of(street.left)
-        assert (right["x-farvd"].lower, right["x-farvd"].lower_netns) == (2, inum_of(street.left))
+        assert (right["x-farvd"].lower, right["x-farvd"].lower_netns) == (left["eth0"].ifindex, inum_of(street.left))
 
 
 def test_the_host_is_where_this_test_runs() -> None:
@@ -182,7 +182,7 @@ def test_a_namespace_that_only_a_thread_or_descriptor_holds(how: str) -> None:
         assert namespace.pids == ()
         assert namespace.name.endswith(f"[{pid}]")
         assert namespace.readable
-        assert [interface.name for interface in namespace.interfaces] == ["lo"]
+        assert namespace.interfaces[0].name == "lo"
 
 
 def test_a_namespace_that_only_a_bind_mount_holds(lab: Lab, tmp_path: Path) -> None:
@@ -237,7 +237,7 @@ def test_names_are_kept_as_they_are(lab: Lab, name: str) -> None:
     netns = lab.namespace("one")
     lab.ip("link", "add", "name", name, "type", "bridge", netns=netns)
     inventory = take()
-    assert {interface.name for interface in inventory.by_inum[inum_of(netns)].interfaces} == {"lo", name}
+    assert {interface.name for interface in inventory.by_inum[inum_of(netns)].interfaces} >= {"lo", name}
     assert from_json(to_json(inventory)) == inventory
 
 

@@ -61,8 +61,8 @@ def test_a_namespace_that_lived_only_during_the_watch_is_kept(lab: Lab) -> None:
 def test_a_name_used_again_is_another_namespace(lab: Lab) -> None:
     with Watcher(take()) as watcher:
         for _ in range(3):
+            before = len(called(watcher, f"{lab.prefix}-again"))
             name = lab.namespace("again")
-            before = len(called(watcher, name))
             noticed(watcher, lambda n=name: any(each.gone_ns is None for each in called(watcher, n)))  # type: ignore[misc]
             lab.ip("netns", "del", name)
             noticed(watcher, lambda n=name: all(each.gone_ns is not None for each in called(watcher, n)))  # type: ignore[misc]
