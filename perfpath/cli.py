@@ -13,6 +13,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from perfpath import __version__
+from perfpath.commands.options import joined
 from perfpath.errors import EXIT_DEFECT, EXIT_USAGE, PerfpathError
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def _run(arguments: list[str]) -> int:
     if verb is None:
         parser.add_argument("-V", "--version", action="version", version=f"perfpath {__version__}")
     module.configure(parser)
-    options = parser.parse_args(arguments[1:] if verb else arguments)
+    options = parser.parse_args(joined(arguments[1:] if verb else arguments))
     if verb is None and not arguments:
         parser.print_help(sys.stderr)
         return EXIT_USAGE

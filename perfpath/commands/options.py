@@ -9,6 +9,8 @@ from perfpath.errors import EXIT_INCOMPLETE, EXIT_OK, UsageError
 from perfpath.times import moment, nanoseconds
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from perfpath.diagnostics import Diagnostics
     from perfpath.journeys.select import Selection
     from perfpath.journeys.tracker import Options
@@ -65,6 +67,17 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--since", metavar="TIME", help="on its way at or after: perf seconds, +1.5s, -200ms, a date")
     group.add_argument("--until", metavar="TIME", help="on its way at or before")
+
+
+def joined(arguments: Sequence[str]) -> list[str]:
+    """The same command line with `--since -200ms` as `--since=-200ms`: argparse would take -200ms for an option."""
+    found: list[str] = []
+    for argument in arguments:
+        if found and found[-1] in ("--since", "--until") and argument[:1] == "-" and argument[1:2].isdigit():
+            found[-1] += f"={argument}"
+        else:
+            found.append(argument)
+    return found
 
 
 def tracking(options: argparse.Namespace) -> Options:

@@ -34,8 +34,7 @@ def opened(path: str | None, default: TextIO) -> Iterator[TextIO]:
         yield default if path is None else sys.stdout
         return
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, OURS)
-        stream = os.fdopen(descriptor, "w", encoding="utf-8", newline="")
+        stream = open(path, "w", encoding="utf-8", newline="", opener=_private)  # noqa: SIM115 - closed below
     except OSError as error:
         raise OutputError(f"can't write to {visible(path)}: {error.strerror}") from error
     try:
@@ -45,6 +44,10 @@ def opened(path: str | None, default: TextIO) -> Iterator[TextIO]:
             stream.close()
         except OSError as error:
             raise OutputError(f"can't write to {visible(path)}: {error.strerror}: it is cut short") from error
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, OURS)
 
 
 class Results:

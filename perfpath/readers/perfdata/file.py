@@ -62,28 +62,41 @@ class PerfFile:
             numbers = [ids.u64() for _ in range(ids.left // 8)]
             self._state.add_attr(parse_attr(entry[:-_SECTION_SIZE], order, where, base, numbers))
 
+    def _is_finished(self) -> bool:
+        """Whether the table of features stands where the data ends (perf puts the first section right behind it)."""
+        end = self.header.data.offset + self.header.data.size
+        if end + _SECTION_SIZE > self.size:
+            return False
+        self.file.seek(end)
+        first = Cursor(self.file.read(_SECTION_SIZE), self.header.order, self._path, end).u64()
+        return first == end + _SECTION_SIZE * len(self.header.features)
+
     def _data_section(self) -> Section:
         """The data; to the end of the file where perf was killed before it wrote the size."""
         data, diagnostics = self.header.data, self._state.diagnostics
         there = max(self.size - data.offset, 0)
-        if data.size == 0 and there:
+        size = min(data.size, there)
+        if data.size == 0 and not self._is_finished():
+            size = there
             diagnostics.note(
                 "unfinished",
                 "perf was killed before it finished this file",
+                severity="error",
                 advice="what is there was read; record in pipe mode (-o -) to lose nothing next time",
             )
         elif data.size > there:
             diagnostics.note(
                 "truncated",
                 "the recording is cut",
+                severity="error",
                 example=f"data of {data.size} bytes at byte {data.offset}, but the file ends at {self.size}",
                 advice="everything before the cut was used",
             )
-        return Section(data.offset, min(data.size or there, there))
+        return Section(data.offset, size)
 
     def _read_features(self) -> None:
         """The table of features follows the data: one section for each bit."""
-        if not self.header.data.size:
+        if not self.header.data.size and not self._is_finished():
             return
         start = self.header.data.offset + self.header.data.size
         bits = self.header.features

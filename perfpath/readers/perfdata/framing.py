@@ -90,6 +90,7 @@ class Framing:
             self._diagnostics.note(
                 "truncated",
                 "the recording ends in the middle of a record",
+                severity="error",
                 example=f"{self._where}byte {self._base}: {self._size} bytes of a record that isn't whole",
                 advice="everything before the cut was used",
             )
