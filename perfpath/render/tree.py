@@ -95,6 +95,8 @@ class TreeStream:
             line.add(" (continued, ended)" if ended else " (continued)", DIM)
         if packet.pairing:
             line.add(f"  {packet.pairing}", "bold")
+        if packet.words:
+            line.add(f"  {packet.words}")
         if not first.number and first.length:
             line.add(f"  {first.length} bytes")
         if ended:
@@ -104,7 +106,6 @@ class TreeStream:
         if first.number:
             return [line]
         details = f"{self._clock.text(packet.start_ns)}  skb {packet.skbaddr:#x}"
-        details += f"  cut: {packet.cut}" if ended and packet.cut else ""
         return self._fitted(line.add("", column=2), Line().add(details, DIM))
 
     def _hop(self, hop: Hop) -> list[Line]:
