@@ -40,8 +40,22 @@ EVENTS = (
     Column("netns", "uint32", "", "network namespace (inode) of the device, where the event itself has it", 0),
     Column("ifindex", "int32", "", "interface index, where the event itself has it", 0),
     Column("rc", "int32", "", "net_dev_xmit's rc, or an *_exit event's ret", UNKNOWN_RC, optional=True),
+    Column("packet", "int64", "", "number of the packet's first bytes (perfpath.firstbytes)", optional=True),
+    Column("by_socket", "bool", "", "netns and ifindex are those of a packet socket's sighting", 0, optional=True),
 )
 """One row per tracepoint hit."""
+
+SIGHTINGS = (
+    Column("time_ns", "int64", "ns", "when, CLOCK_MONOTONIC; what a bridge passes up has the stamp of its receipt"),
+    Column("cpu", "int16", "", "the CPU it happened on, -1 unknown"),
+    Column("netns", "uint32", "", "inode of the socket's namespace", 0),
+    Column("ifindex", "int32", "", "interface index", 0),
+    Column("dev", "category", "", "its name, as it was when the sighting was fetched"),
+    Column("tx", "bool", "", "sent, as the device was handed it; else received"),
+    Column("len", "uint32", "bytes", "length of the whole packet from its link-layer header on", 0),
+    Column("protocol", "uint16", "", "ethertype, host byte order", 0),
+)
+"""What packet sockets saw, one row each; beside these columns `packet` is a PACKET[n] of `perfpath.firstbytes`."""
 
 HOPS = (
     *EVENTS,
@@ -75,5 +89,13 @@ JOURNEYS = (
     Column(
         "cut", "category", "", "the rule that ended the chain, where it was cut from a later hop of the same skbaddr"
     ),
+    Column("src", "category", "", "source address, or ARP's sender", optional=True),
+    Column("dst", "category", "", "destination address, or ARP's target", optional=True),
+    Column("l4", "category", "", "what is inside IP: `icmp`, `tcp`, ...; `arp`", optional=True),
+    Column("sport", "int32", "", "source port", optional=True),
+    Column("dport", "int32", "", "destination port", optional=True),
+    Column("icmp_id", "int32", "", "identifier of an echo", optional=True),
+    Column("icmp_seq", "int32", "", "its sequence number", optional=True),
+    Column("message", "category", "", "what it says: `icmp echo request`, `tcp [S.]`, `arp who-has`", optional=True),
 )
-"""One row per packet."""
+"""One row per packet. What its bytes say stands there where the recording has bytes."""

@@ -53,11 +53,14 @@ def read(path: str | os.PathLike[str], *, inventory: Inventory | None = None, op
     path: "-" is standard input. inventory: the topology it was recorded on; one saved beside the recording is used by
     itself. Raises InputError where it can't be read, InventoryError where a saved inventory can't.
     """
-    from perfpath.journeys.tracker import follow
+    from perfpath.journeys.tracker import Result, follow
+    from perfpath.packets.describe import Describer
     from perfpath.readers.source import open_recording
     from perfpath.tables import concatenated
 
     source = open_recording(str(path))
     batches = list(source.batches())
     table = concatenated(batches)
-    return Trace(source.info, source.diagnostics, table, follow(table, inventory, source.diagnostics, options))
+    found = follow(table, inventory, source.diagnostics, options)
+    journeys = Describer(source.packets).described(found.journeys, found.hops)
+    return Trace(source.info, source.diagnostics, table, Result(found.hops, journeys))

@@ -91,7 +91,8 @@ def _stream(source: Source, inventory: Inventory | None, stream: TextIO, options
 def _results(source: Source, inventory: Inventory | None, stream: TextIO, options: argparse.Namespace) -> Results:
     from perfpath.commands.results import Results
 
-    return Results(stream, options, shared.selection(options, source.info), source.info, inventory, live=False)
+    wanted = shared.selection(options, source.info)
+    return Results(stream, options, wanted, source.info, inventory, live=False, packets=source.packets)
 
 
 def topology_of(recording: str, given: str | None) -> Inventory | None:

@@ -11,6 +11,7 @@ from perfpath.errors import OutputError
 from perfpath.escape import visible
 from perfpath.journeys.select import Selection, Selector
 from perfpath.journeys.tracker import Result, Update
+from perfpath.packets.describe import Describer
 from perfpath.render import open_output
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from perfpath.diagnostics import Diagnostics
+    from perfpath.firstbytes import FirstBytes
     from perfpath.netns.inventory import Inventory
     from perfpath.readers.recording import Info
 
@@ -51,7 +53,10 @@ def _private(path: str, flags: int) -> int:
 
 
 class Results:
-    """Journeys on their way through the filters to the user. live: they are shown while they grow."""
+    """Journeys on their way through the filters to the user.
+
+    live: they are shown while they grow. packets: first bytes of packets, where the recording has them.
+    """
 
     def __init__(
         self,
@@ -62,7 +67,9 @@ class Results:
         inventory: Inventory | None,
         *,
         live: bool,
+        packets: FirstBytes | None = None,
     ) -> None:
+        self._describer = None if packets is None else Describer(packets)
         self._selector = Selector(wanted)
         self._verbose = options.verbose
         self._live = live
@@ -79,14 +86,22 @@ class Results:
 
     def update(self, update: Update) -> None:
         """Show what a batch of events brought; journeys that still grow only where it is live."""
-        closed = self._selector.apply(update.closed)
+        closed = self._selector.apply(self._described(update.closed))
         nothing = Result(update.open.hops.take(slice(0, 0)), update.open.journeys.take(slice(0, 0)))
-        still = self._selector.apply(update.open, count=False) if self._live else nothing
+        still = self._selector.apply(self._described(update.open), count=False) if self._live else nothing
         self._output.update(Update(closed, still))
+        if self._describer is not None:
+            self._describer.forget(update.open.hops)
 
     def result(self, result: Result) -> None:
         """Show journeys that are whole."""
-        self._output.result(self._selector.apply(result))
+        self._output.result(self._selector.apply(self._described(result)))
+
+    def _described(self, result: Result) -> Result:
+        """With what the packets' bytes say, where there are bytes."""
+        if self._describer is None:
+            return result
+        return Result(result.hops, self._describer.described(result.journeys, result.hops))
 
     def finish(self, diagnostics: Diagnostics) -> None:
         """Show the summary."""

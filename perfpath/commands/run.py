@@ -142,7 +142,8 @@ class Live:
         self._decoder = _decoder(session)
         self._tracker = Tracker(watch.inventory, self._decoder.diagnostics, shared.tracking(options))
         wanted = shared.selection(options, self._decoder.info)
-        self._results = Results(stream, options, wanted, self._decoder.info, watch.inventory, live=True)
+        info, packets = self._decoder.info, self._decoder.packets
+        self._results = Results(stream, options, wanted, info, watch.inventory, live=True, packets=packets)
 
     def show(self, kept: CaptureDirectory | None) -> None:
         """Show (and keep) what perf gives until it ends."""

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from perfpath.diagnostics import Diagnostics
+    from perfpath.firstbytes import FirstBytes
     from perfpath.tables import Names, Table
 
 
@@ -64,6 +65,10 @@ class Decoder(Protocol):
     def names(self) -> dict[str, Names]:
         """The names of the category columns, shared by all tables."""
 
+    @property
+    def packets(self) -> FirstBytes:
+        """First bytes of packets by the number in the `packet` column; most recordings have none."""
+
     def feed(self, data: bytes | memoryview) -> None:
         """Take some more bytes.
 
@@ -91,6 +96,10 @@ class Source(Protocol):
     @property
     def names(self) -> dict[str, Names]:
         """The names of the category columns, shared by all tables."""
+
+    @property
+    def packets(self) -> FirstBytes:
+        """First bytes of packets by the number in the `packet` column; most recordings have none."""
 
     def batches(self) -> Iterator[Table]:
         """EVENTS in time order, in pieces of bounded size (one piece where the recording fits in memory)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from perfpath.escape import visible
+from perfpath.render.packet import words
 from perfpath.render.places import UNKNOWN
 
 if TYPE_CHECKING:
@@ -34,7 +35,10 @@ class Hop(NamedTuple):
 
 
 class Packet(NamedTuple):
-    """One journey; texts are escaped. peer: -1 for none; cut: the rule that cut it off, "" for none."""
+    """One journey; texts are escaped.
+
+    peer: -1 for none; cut: the rule that cut it off, "" for none; words: what the packet is, "" unknown.
+    """
 
     journey: int
     skbaddr: int
@@ -45,6 +49,7 @@ class Packet(NamedTuple):
     complete: bool
     role: str
     cut: str
+    words: str
 
     @property
     def pairing(self) -> str:
@@ -58,10 +63,11 @@ def packets_of(table: Table) -> Iterator[Packet]:
     """The rows of a JOURNEYS table."""
     columns = ("journey", "skbaddr", "start_ns", "end_ns", "hops", "peer", "complete")
     numbers = zip(*(table[column].tolist() for column in columns), strict=True)
-    for (journey, skbaddr, start, end, hops, peer, complete), role, cut in zip(
-        numbers, table.texts("role"), table.texts("cut"), strict=True
+    for (journey, skbaddr, start, end, hops, peer, complete), role, cut, told in zip(
+        numbers, table.texts("role"), table.texts("cut"), words(table), strict=True
     ):
-        yield Packet(journey, skbaddr, start, end, hops, peer, complete, visible(role or ""), visible(cut or ""))
+        texts = visible(role or ""), visible(cut or ""), told
+        yield Packet(journey, skbaddr, start, end, hops, peer, complete, *texts)
 
 
 def hops_of(table: Table, namer: Namer) -> Iterator[Hop]:

@@ -6,8 +6,10 @@ r"""One journey a line: the format for programs, and a contract. Version 1:
                "cpu": 0, "pid": 2563, "comm": "ping",
                "netns": {"inum": 4026531957, "name": "host"}, "evidence": "unique-name"}]}
 
-Times are integer nanoseconds of the recording's clock. What isn't known is null. A hop that may be in one of several
-namespaces has "netns": null, "evidence": null and, after them, "candidates": [{"inum": ..., "name": ...}, ...].
+"packet" has what the packet's bytes say, where there are some: "src", "dst", "l4" (texts), "sport", "dport", "icmp_id",
+"icmp_seq" (numbers), those of them that it has. Times are integer nanoseconds of the recording's clock. What isn't
+known is null. A hop that may be in one of several namespaces has "netns": null, "evidence": null and, after them,
+"candidates": [{"inum": ..., "name": ...}, ...].
 Keys may be added; none changes its meaning without a new version. Everything is ASCII: other characters come as \u
 escapes, and a byte of a name that isn't UTF-8 as the four characters \xNN.
 """
@@ -19,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from perfpath.escape import visible
 from perfpath.render.groups import bounds, distinct
+from perfpath.render.packet import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,12 +98,12 @@ def _openings(journeys: Table) -> Iterator[str]:
     """What stands before the time of a journey's first hop."""
     roles = [_text(text) for text in (*journeys.names["role"].texts, None)]
     columns = ("journey", "skbaddr", "start_ns", "end_ns", "role", "peer", "complete")
-    for journey, skbaddr, start, end, role, peer, complete in zip(
-        *(journeys[column].tolist() for column in columns), strict=True
+    for journey, skbaddr, start, end, role, peer, complete, packet in zip(
+        *(journeys[column].tolist() for column in columns), as_json(journeys), strict=True
     ):
         yield (
             f'{{"journey": {journey}, "skbaddr": "{skbaddr:#x}", "start_ns": {start}, "end_ns": {end}, '
-            f'"role": {roles[role]}, "peer": {peer if peer >= 0 else "null"}, "packet": null, "outcome": null, '
+            f'"role": {roles[role]}, "peer": {peer if peer >= 0 else "null"}, "packet": {packet}, "outcome": null, '
             f'"complete": {"true" if complete else "false"}, "hops": [{{"time_ns": '
         )
 

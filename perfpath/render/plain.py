@@ -1,4 +1,7 @@
-"""The lines of the 2017 article, one a hop: `[  4026531957]          docker0 request`."""
+"""The lines of the 2017 article, one a hop:
+
+[  4026531957]          docker0 request #17146.001 172.17.0.1 -> 172.17.0.2
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import numpy as np
 from perfpath.escape import visible
 from perfpath.render.cells import rjust
 from perfpath.render.groups import distinct, of_journeys
+from perfpath.render.packet import words
 from perfpath.render.places import UNKNOWN
 from perfpath.render.progress import Progress
 
@@ -41,7 +45,7 @@ def lines(result: Result) -> list[str]:
     """A line for each hop, in time order: `[%12s] %16s %7s`, without trailing spaces.
 
     The first column is the namespace's inode number; where there is none, its name or `?`.
-    The packet (`#id.seq src -> dst`) follows the role once JOURNEYS tell it.
+    The packet (`#id.seq src -> dst`) follows the role where JOURNEYS tell it.
     """
     hops, journeys = result.hops, result.journeys
     hops = hops.take(np.argsort(hops["time_ns"], kind="stable"))
@@ -53,5 +57,9 @@ def lines(result: Result) -> list[str]:
         place = str(hops["netns"][row]) if hops["netns"][row] else visible(name or UNKNOWN)
         dev = visible(hops.names["dev"][hops["dev"][row]] or UNKNOWN)
         role = journeys.names["role"][roles[row]] or ""
-        texts.append(f"[{rjust(place, 12)}] {rjust(dev, 16)} {role:>7}".rstrip())
-    return [texts[code] for code in codes.tolist()]
+        texts.append(f"[{rjust(place, 12)}] {rjust(dev, 16)} {role:>7}")
+    told = words(journeys) if "src" in journeys else []
+    if not any(told):
+        return [texts[code].rstrip() for code in codes.tolist()]
+    packets = np.searchsorted(journeys["journey"], hops["journey"]).tolist()
+    return [f"{texts[code]} {told[packet]}".rstrip() for code, packet in zip(codes.tolist(), packets, strict=True)]

@@ -11,6 +11,7 @@ import numpy as np
 from perfpath import schema
 from perfpath.escape import visible
 from perfpath.render.groups import bounds, distinct
+from perfpath.render.packet import FACTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +27,7 @@ NUMBERS = ("hop", "time_ns", "delta_ns")
 PLACE = ("event", "direction", "dev", "netns", "netns_name", "evidence", "candidates")
 TASK = ("protocol", "cpu", "pid", "tid", "comm")
 SPANS = ("queue_ns", "xmit_ns", "backlog_ns")
-HEADER = (*OF_JOURNEY, *NUMBERS, *PLACE, "len", *TASK, "skbaddr", *SPANS)
+HEADER = (*OF_JOURNEY, *NUMBERS, *PLACE, "len", *TASK, "skbaddr", *SPANS, *FACTS)
 CHUNK = 16384  # journeys at once: bounds the memory
 
 _MISSING = {column.name: column.missing for column in (*schema.HOPS, *schema.JOURNEYS)}
@@ -56,14 +57,16 @@ class SheetWriter:
 def _text(journeys: Table, hops: Table, edges: Array) -> str:
     """The rows of some journeys; what repeats is formatted once for each combination, quoted by the csv module."""
     of_journey = _rows(journeys, OF_JOURNEY)
-    lead = [of_journey[row] for row in np.repeat(np.arange(len(journeys)), np.diff(edges)).tolist()]
+    facts = _rows(journeys, FACTS)
+    rows = np.repeat(np.arange(len(journeys)), np.diff(edges)).tolist()
+    lead, tail = [of_journey[row] for row in rows], [facts[row] for row in rows]
     columns = (hops[name].tolist() for name in NUMBERS)
     place, length, task, skbaddr = _combined(hops, PLACE), hops["len"].tolist(), _combined(hops, TASK), hops["skbaddr"]
     return "".join(
         [
-            f"{journey},{number},{time},{delta},{where},{size or ''},{who},{address:#x},{spans}\n"
-            for journey, number, time, delta, where, size, who, address, spans in zip(
-                lead, *columns, place, length, task, skbaddr.tolist(), _combined(hops, SPANS), strict=True
+            f"{journey},{number},{time},{delta},{where},{size or ''},{who},{address:#x},{spans},{of_packet}\n"
+            for journey, number, time, delta, where, size, who, address, spans, of_packet in zip(
+                lead, *columns, place, length, task, skbaddr.tolist(), _combined(hops, SPANS), tail, strict=True
             )
         ]
     )
@@ -83,6 +86,8 @@ def _rows(table: Table, columns: Sequence[str]) -> list[str]:
 
 
 def _cells(table: Table, column: str) -> Sequence[object]:
+    if column not in table:
+        return [""] * len(table)
     values = table[column].tolist()
     if column in table.names:
         texts = [*map(visible, table.names[column].texts), ""]

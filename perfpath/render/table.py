@@ -64,18 +64,26 @@ class TableWriter:
 
     def _print_wide(self) -> None:
         table = _table()
+        rows = self._told(table)
         table.add_column("path", overflow="fold")
-        for cells, path in self._rows:
+        for cells, path in rows:
             table.add_row(*cells, path)
         if not self._console.is_terminal:  # never cut or fold what a program may read
             widest = Measurement.get(self._console, self._console.options.update(width=10**6), table).maximum
             self._console.width = max(self._console.width, widest)
         self._console.print(table, soft_wrap=False)
 
+    def _told(self, table: RichTable) -> list[tuple[list[Text], Text]]:
+        """The rows; their last cell, what the packet is, has a column only where one is known."""
+        if any(cells[-1] for cells, _ in self._rows):
+            table.add_column("what", overflow="fold")
+            return self._rows
+        return [(cells[:-1], path) for cells, path in self._rows]
+
     def _print_narrow(self) -> None:
         """Paths have lines of their own."""
         table = _table()
-        for cells, _ in self._rows:
+        for cells, _ in self._told(table):
             table.add_row(*cells)
         lines = self._console.render_lines(table, pad=False)
         paths = [Text("path"), *(path for _, path in self._rows)]
@@ -90,7 +98,7 @@ class TableWriter:
             path.append("  incomplete", DOUBT)
         numbers = (str(packet.journey), self._clock.text(packet.start_ns), str(packet.hops), span)
         peer = str(packet.peer) if packet.peer >= 0 else ""
-        return [Text(cell) for cell in (*numbers, packet.role, peer)], path
+        return [Text(cell) for cell in (*numbers, packet.role, peer, packet.words)], path
 
     def _path(self, path: Path) -> Text:
         text = Text()

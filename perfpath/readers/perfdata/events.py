@@ -9,12 +9,14 @@ import numpy as np
 from perfpath.readers.perfdata.columns import ALWAYS, DECLARED, Columns, missing, no_columns, taken
 from perfpath.readers.perfdata.gather import Offsets, column, numbers, windows
 from perfpath.readers.perfdata.interning import SHORT, Interner
+from perfpath.readers.perfdata.probed import packets_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from perfpath.readers.perfdata.formats import Field
     from perfpath.readers.perfdata.plan import Plan
+    from perfpath.readers.perfdata.probed import Probed
     from perfpath.readers.perfdata.samples import Samples
     from perfpath.readers.perfdata.state import State
     from perfpath.tables import Array
@@ -84,9 +86,20 @@ class EventReader:
             rows, raw = rows[inside], np.ascontiguousarray(raw[inside])
             spans = {name: (start[inside], length[inside]) for name, (start, length) in spans.items()}
         columns = self._numbers(raw, plan)
+        if plan.probed is not None and len(rows):
+            of_packets = columns.get("len", np.zeros(len(rows), np.uint32)), columns.get("protocol")
+            columns["packet"] = self._packets(raw, plan.probed, *of_packets)
         for name, (start, length) in spans.items():
             columns[name] = self._texts(buffer, samples.raw[rows] + start, length, name, texts[name])
         return rows, columns, np.concatenate(refused)
+
+    def _packets(
+        self, raw: npt.NDArray[np.uint8], where: Probed, length: Array, protocol: Array | None
+    ) -> npt.NDArray[np.int64]:
+        """The numbers of the packets' first bytes, which are kept beside the events."""
+        protocol = np.zeros(len(raw), np.uint16) if protocol is None else protocol
+        first = self._state.packets.add(packets_of(raw, self._state.raw_order, where, length, protocol))
+        return np.arange(first, first + len(raw), dtype=np.int64)
 
     def _span(self, raw: npt.NDArray[np.uint8], field: Field) -> tuple[Offsets, Offsets]:
         """Where an array's bytes begin in RAW, and how many there are."""

@@ -8,6 +8,10 @@ from functools import cached_property
 
 from perfpath.errors import InputError
 from perfpath.readers.perfdata.symbols import Symbols, symbols_of
+from perfpath.tracepoints import HOP_EVENTS
+
+OURS = "perfpath"
+"""How the groups of our dynamic events begin (perfpath.capture.tprobes)."""
 
 _FIELD = re.compile(
     r"\s*field:(?P<declaration>.*);\s*offset:(?P<offset>\d+);\s*size:(?P<size>\d+);(?:\s*signed:(?P<signed>\d+);)?"
@@ -66,8 +70,9 @@ class Format:
 
     @property
     def event(self) -> str:
-        """The name in the EVENTS table: `net:` is left out."""
-        return self.name if self.system == "net" else self.perf_name
+        """The name in the EVENTS table: `net:` is left out, and the group of our own events on its tracepoints."""
+        ours = self.is_probe and self.system.startswith(OURS) and self.name in HOP_EVENTS
+        return self.name if self.system == "net" or ours else self.perf_name
 
     @cached_property
     def size(self) -> int:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from perfpath.readers.perfdata.probed import probed
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from perfpath.readers.perfdata.formats import Field, Format
+    from perfpath.readers.perfdata.probed import Probed
 
 _SKB = ("skbaddr", "skb_addr", "skb")
 _LEN = ("len", "plen")
@@ -20,7 +23,7 @@ class Plan:
     """How to read one tracepoint's RAW.
 
     numbers: column -> field. dev: the field with the interface's name. extra: requested fields by the name of their
-    column. swap_protocol: the value is in network byte order (a probe read sk_buff itself).
+    column. swap_protocol: the value is in network byte order (a probe read sk_buff itself). probed: the packet's bytes.
     """
 
     format: Format
@@ -30,6 +33,7 @@ class Plan:
     dev: Field | None
     extra: dict[str, Field]
     swap_protocol: bool
+    probed: Probed | None = None
 
 
 def plan_for(form: Format, event: int, requested: Sequence[str]) -> Plan:
@@ -54,6 +58,7 @@ def plan_for(form: Format, event: int, requested: Sequence[str]) -> Plan:
         _device(form, about_packets),
         _requested(form, requested),
         form.is_probe and "protocol" in numbers,
+        probed(form),
     )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from perfpath.diagnostics import Diagnostics
+    from perfpath.firstbytes import FirstBytes
     from perfpath.readers.perfdata.formats import Format
     from perfpath.readers.perfdata.stacks import Stack
     from perfpath.readers.perfdata.state import State
@@ -42,6 +43,11 @@ class Recorded:
     def stacks(self) -> list[Stack]:
         """Kernel stacks by the number in the `stack` column, innermost address first."""
         return self._state.stacks.stacks
+
+    @property
+    def packets(self) -> FirstBytes:
+        """First bytes of packets by the number in the `packet` column."""
+        return self._state.packets
 
     def format(self, event: str) -> Format | None:
         """The recording's own description of an event (`net_dev_queue`, `skb:kfree_skb`), None where it has none."""

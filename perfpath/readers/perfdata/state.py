@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from perfpath.diagnostics import Diagnostics
+from perfpath.firstbytes import FirstBytes
 from perfpath.readers.perfdata.layout import SampleLayout
 from perfpath.readers.perfdata.losses import Losses
 from perfpath.readers.perfdata.plan import Plan, plan_for
@@ -42,6 +43,7 @@ class State:
         self.tasks = Tasks(self.names["comm"])
         self.losses = Losses(self.diagnostics)
         self.stacks = Stacks()
+        self.packets = FirstBytes()
         self.attrs: list[Attr] = []
         self.layouts: list[SampleLayout] = []
         self.layout_of_attr: list[int] = []

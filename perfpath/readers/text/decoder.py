@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from perfpath import schema
 from perfpath.diagnostics import Diagnostics
 from perfpath.errors import InputError
+from perfpath.firstbytes import FirstBytes
 from perfpath.readers.recording import Info
 from perfpath.readers.text.bulk import Bulk
 from perfpath.readers.text.chunk import Chunk
@@ -43,6 +44,7 @@ class TextDecoder:
         self.info = Info("text", path)
         self.diagnostics = Diagnostics()
         self.names = empty_names()
+        self.packets = FirstBytes()
         self._pending: list[bytes] = []
         self._size = 0
         self._line = 0  # of the first pending byte, from 0

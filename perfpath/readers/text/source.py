@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from perfpath.diagnostics import Diagnostics
+    from perfpath.firstbytes import FirstBytes
     from perfpath.readers.recording import Info
     from perfpath.tables import Names, Table
 
@@ -34,6 +35,7 @@ class TextSource:
         self.info: Info = self._decoder.info
         self.diagnostics: Diagnostics = self._decoder.diagnostics
         self.names: dict[str, Names] = self._decoder.names
+        self.packets: FirstBytes = self._decoder.packets
 
     def batches(self) -> Iterator[Table]:
         """EVENTS in time order; at least one table, which may be empty. Raises InputError for text of another kind."""
