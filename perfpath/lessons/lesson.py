@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from perfpath.lessons.search import exact_sets
+from perfpath.lessons.search import exact_sets, weight
 
 if TYPE_CHECKING:
     from perfpath.lessons.coverage import Shape, Verdict
@@ -48,3 +48,9 @@ class Lesson:
     def smallest(self) -> list[Verdict]:
         """The exact sets of the fewest events, the cheapest first."""
         return [verdict for verdict in self.winners if len(verdict.events) == len(self.winners[0].events)]
+
+    @cached_property
+    def best(self) -> list[Verdict]:
+        """Those of the smallest that take the least to record: one, unless some are equally good."""
+        weights = [weight(verdict, self.shapes, self.cost) for verdict in self.smallest]
+        return [verdict for verdict, size in zip(self.smallest, weights, strict=True) if size == weights[0]]

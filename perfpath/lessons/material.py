@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,9 @@ from perfpath.readers.source import CAPTURE_DATA, open_recording
 from perfpath.tracepoints import perf_name
 
 if TYPE_CHECKING:
-    from perfpath.diagnostics import Diagnostics
+    from collections.abc import Collection, Sequence
+
+    from perfpath.diagnostics import Diagnostics, Loss
     from perfpath.lessons.scenarios import Scenario
     from perfpath.readers.perfdata.formats import Format
     from perfpath.readers.recording import Info
@@ -34,7 +37,8 @@ class Material:
 
     name: the scenario's, or the recording's. formats: by event; empty where the recording is text. names, text: the
     event of each row, and its fields as perf shows them. title, note: what is known of the scenario, "" otherwise.
-    cost: bytes that one hit of an event takes in the recording.
+    cost: bytes that one hit of an event takes in the recording. shapes: of the packets that nothing can be missing of;
+    holes: how many others there are. doubts: what else makes the recording a poor witness, in words.
     """
 
     name: str
@@ -47,13 +51,16 @@ class Material:
     text: list[str]
     truth: Truth
     shapes: list[Shape]
+    holes: int = 0
+    doubts: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     note: str = ""
     cost: dict[str, int] = field(default_factory=dict)
 
     def line(self, row: int) -> str:
         """One event as `perf trace` prints it: `net:net_dev_queue(dev=lo skbaddr=0x... len=98)`."""
-        return f"{perf_name(self.names[row])}({self.text[row]})"
+        form = self.formats.get(self.names[row])
+        return f"{form.perf_name if form else perf_name(self.names[row])}({self.text[row]})"
 
 
 def read(path: str, name: str = "", known: Scenario | None = None) -> Material:
@@ -76,6 +83,7 @@ def read(path: str, name: str = "", known: Scenario | None = None) -> Material:
             f"{visible(path)}: no packet in it: a lesson needs a recording made with perf record -e 'net:*'"
         )
     label = name or Path(path).name
+    whole = [packet for packet in truth.packets if not _overlapped(packet, source.diagnostics.losses)]
     return Material(
         name=label,
         title=known.title if known else "",
@@ -86,28 +94,60 @@ def read(path: str, name: str = "", known: Scenario | None = None) -> Material:
         names=[event or "?" for event in events.texts("event")],
         text=_texts(events, formats),
         truth=truth,
-        shapes=shapes_of(label, truth.packets),
+        shapes=shapes_of(label, whole),
+        holes=len(truth.packets) - len(whole),
+        doubts=_doubts(source.info.events or tuple(set(events.texts("event")) - {None}), source.diagnostics.losses),
         command=_command(Path(path), source.info),
         note=_beside(Path(path), "note.txt"),
         cost={event: form.size + SAMPLE_RECORD for event, form in formats.items()},
     )
 
 
+def _overlapped(packet: Packet, losses: Sequence[Loss]) -> bool:
+    """Whether events were lost, for all we know, while a packet was under way."""
+    return any(
+        loss.start_ns is not None
+        and loss.end_ns is not None
+        and loss.start_ns <= packet.last_ns
+        and packet.first_ns <= loss.end_ns
+        for loss in losses
+    )
+
+
+def _doubts(recorded: Collection[str | None], losses: Sequence[Loss]) -> tuple[str, ...]:
+    found = []
+    if any(loss.start_ns is None or loss.end_ns is None for loss in losses):
+        found.append("events were lost, nobody knows when: places may be missing anywhere")
+    if not set(recorded) >= EXPECTED:
+        found.append(
+            f"not every net:* event was recorded (such as {', '.join(sorted(EXPECTED - set(recorded)))}): a place that "
+            "only those would have shown isn't known"
+        )
+    return tuple(found)
+
+
+EXPECTED = frozenset({"net_dev_queue", "net_dev_start_xmit", "net_dev_xmit", "netif_receive_skb"})
+"""Events that fire for nearly every packet: without them a recording was made of a selection."""
+
+
 def answers(packets: tuple[Packet, ...]) -> dict[int, int]:
     """Reply by request, by number: it starts where the request ended, the other way, and soon after."""
+    starting: dict[Place, list[Packet]] = {}
+    for packet in packets:
+        if packet.places:
+            starting.setdefault(packet.places[0], []).append(packet)
     found: dict[int, int] = {}
     taken: set[int] = set()
     for request in packets:
         if request.number in taken or not request.places or request.places[-1].direction != "rx":
             continue
-        start = Place(request.places[-1].dev, "tx")
-        for reply in packets[request.number + 1 :]:
-            if reply.number in taken or not reply.places or reply.places[0] != start:
-                continue
-            if 0 <= reply.first_ns - request.first_ns <= REPLY_NS:
-                found[request.number] = reply.number
-                taken.add(reply.number)
-            break
+        candidates = starting.get(Place(request.places[-1].dev, "tx"), [])
+        at = bisect_right(candidates, request.number, key=lambda packet: packet.number)
+        while at < len(candidates) and candidates[at].number in taken:
+            at += 1
+        if at < len(candidates) and candidates[at].first_ns - request.first_ns <= REPLY_NS:
+            found[request.number] = candidates[at].number
+            taken.add(candidates[at].number)
     return found
 
 
@@ -156,8 +196,21 @@ def _texts(events: Table, formats: dict[str, Format]) -> list[str]:
         form = described
         own = [one.name for one in form.fields if not one.name.startswith("common_")]
         values = {one: columns[f"{name}.{one}"][row] for one in own if f"{name}.{one}" in columns}
-        found.append(expand(form.print_fmt, values) or " ".join(f"{one}={value!s}" for one, value in values.items()))
+        found.append(
+            expand(form.print_fmt, values) or " ".join(f"{one}={_shown(value)}" for one, value in values.items())
+        )
     return found
+
+
+def _shown(value: Value) -> str:
+    """A value whose print fmt isn't understood."""
+    if isinstance(value, bytes):
+        return value.hex()
+    return f"{value:#x}" if isinstance(value, int) and value > ADDRESSES else str(value)
+
+
+ADDRESSES = 1 << 47
+"""Numbers from here on are kernel addresses, and shown as such."""
 
 
 def _plain(events: Table) -> list[str]:

@@ -29,11 +29,15 @@ ALL_OF_THEM = "net:*"
 def record_scenario(
     scenario: Scenario, folder: Path, *, system_wide: bool = False, perf: str | None = None
 ) -> Material:
-    """Build it, record it into a folder of its own, take it down. Raises CaptureError where it can't be."""
+    """Build it, record it into a folder of its own, take it down.
+
+    Raises CaptureError where it can't be, KeyboardInterrupt where a signal came meanwhile.
+    """
     place = folder / scenario.name
     with Lab() as lab:
         run = scenario.build(lab)
-        _record(run.command, place, scenario.extra, system_wide=system_wide, perf=perf, quiet=True)
+        if _record(run.command, place, scenario.extra, system_wide=system_wide, perf=perf, quiet=True) is not None:
+            raise KeyboardInterrupt
     _write(place / "note.txt", run.note)
     material = read(str(place), scenario.name, scenario)
     _check(run, material)
@@ -57,7 +61,7 @@ def _check(run: Run, material: Material) -> None:
 def record_command(
     command: tuple[str, ...], folder: Path, *, system_wide: bool = False, perf: str | None = None
 ) -> Material:
-    """Record a command; its output goes to standard error, since the lesson has standard output."""
+    """Record a command until it ends, or Ctrl-C ends it; its output goes to standard error, where no lesson is."""
     place = folder / "command"
     _record(command, place, (), system_wide=system_wide, perf=perf, quiet=False)
     return read(str(place), command[0].rpartition("/")[2])
@@ -65,7 +69,8 @@ def record_command(
 
 def _record(
     command: tuple[str, ...], place: Path, extra: tuple[str, ...], *, system_wide: bool, perf: str | None, quiet: bool
-) -> None:
+) -> int | None:
+    """Record into a folder; the signal that ended it early, if one did."""
     plan = Plan(command, system_wide=system_wide, events=(*every_event(), *extra), backend="record", perf=perf)
     try:
         place.mkdir(parents=True, exist_ok=True)
@@ -74,10 +79,12 @@ def _record(
                 session.start()
             while (data := session.read(1.0)) is not None:
                 file.write(data)
+            signal = session.last_signal
     except OSError as error:
         raise OutputError(f"can't write the recording to {visible(str(place))}: {error.strerror}") from error
     _write(place / "command.txt", shlex.join("python3" if part == sys.executable else part for part in command))
     _slim(place)
+    return signal
 
 
 def _slim(place: Path) -> None:

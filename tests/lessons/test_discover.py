@@ -54,7 +54,7 @@ def test_a_proposal_is_judged(capsys: pytest.CaptureFixture[str]) -> None:
     tried = "net:net_dev_xmit,netif_receive_skb"
     assert main(["discover", "--from", SAMPLES, "container", "--step", "5", "--try", tried]) == 0
     said = capsys.readouterr().out
-    assert "isn't exact: 2 disordered" in said
+    assert "not exact: 2 disordered" in said
     assert "net_dev_xmit shows it after a place that came later" in said
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import signal
 import subprocess
+import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -82,6 +86,23 @@ def test_a_command_of_ones_own(tmp_path: Path, capfd: pytest.CaptureFixture[str]
     said = capfd.readouterr()
     assert "1 packets transmitted" in said.err
     assert not said.out
+
+
+def test_ctrl_c_ends_the_lesson_and_leaves_nothing() -> None:
+    before = labs()
+    lesson = subprocess.Popen(
+        [sys.executable, "-m", "perfpath", "discover"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    limit = time.monotonic() + 20
+    while not (found := re.findall(r"pp[0-9a-f]{6}(?=br:)", labs().removeprefix(before))):
+        assert lesson.poll() is None, "it ended without a lab"
+        assert time.monotonic() < limit, "no lab was built"
+    lesson.send_signal(signal.SIGINT)
+    out, err = lesson.communicate(timeout=20)
+    assert lesson.returncode == 130, err
+    assert "They win" not in out
+    assert "Traceback" not in err
+    assert not any(prefix in labs() for prefix in found)
 
 
 def test_every_event_is_asked_for() -> None:

@@ -29,7 +29,9 @@ def available(lesson: Lesson) -> Page:
         {name for material in lesson.materials for name in material.names if ":" not in name}
     )
     if not formats:
-        page.say(Span("This recording is text: it has no formats, so only the events that fired are known.", "warn"))
+        page.say(
+            Span("There are no formats of net:* events in this recording: only those that fired are known.", "warn")
+        )
     page.add(
         Grid(
             ("event", "", "fires in", "what it tells", "fields"),

@@ -28,6 +28,10 @@ def choice(lesson: Lesson) -> Page:
         Span("exactly once and in order", "strong"),
         ". A packet was at a place if any event shows it there; against that each event is judged.",
     )
+    _doubts(lesson, page)
+    if not lesson.shapes:
+        page.say(Span("No packet is left to judge by.", "bad"))
+        return page
     page.add(overview(lesson))
     for material in lesson.materials:
         for grid in matrix_grids(material, fired(lesson.shapes)):
@@ -46,6 +50,15 @@ def choice(lesson: Lesson) -> Page:
     else:
         page.say("Your own: ", Span("perfpath discover --try net_dev_xmit,netif_receive_skb", "strong"))
     return page
+
+
+def _doubts(lesson: Lesson, page: Page) -> None:
+    for material in lesson.materials:
+        if material.holes:
+            why = "events were lost while they were under way"
+            page.say(Span(f"{material.name}: {material.holes} packets are left out: {why}.", "warn"))
+        for doubt in material.doubts:
+            page.say(Span(f"{material.name}: {doubt}.", "warn"))
 
 
 def _smallest(lesson: Lesson, page: Page) -> None:
@@ -84,22 +97,22 @@ def _four(lesson: Lesson, page: Page) -> None:
     """How the article's four do, and if they don't win, why."""
     page.head("The four of the article")
     verdict = judge(FOUR, lesson.shapes)
-    page.say(Span(names(FOUR), "strong"), " ", verdict_span(verdict), ".")
+    page.say(Span(names(FOUR), "strong"), ": ", verdict_span(verdict), ".")
     if not verdict.exact:
         page.show(fault_lines(verdict))
         return
-    if not lesson.winners:
-        return
     used = frozenset(verdict.events) - frozenset(verdict.idle)
-    if frozenset(lesson.winners[0].events) == frozenset(FOUR):
-        page.say(Span("They win: ", "good"), _margin(lesson))
-        return
+    best = [frozenset(winner.events) for winner in lesson.best]
     if verdict.idle:
         page.say(f"Of the four, {names(verdict.idle)} never fired here: without {_it(verdict.idle)}, {count(used)} do.")
-    if frozenset(lesson.winners[0].events) == used:
+    if used not in best:
+        _why_not(lesson, page, used)
+    elif len(best) > 1:
+        page.say(Span("No set is better, ", "good"), f"and {count(best[1:])} as good, on {_scenarios(lesson)}.")
+    elif verdict.idle:
         page.say(Span("What is left of them wins.", "good"))
-        return
-    _why_not(lesson, page, lesson.winners[0])
+    else:
+        page.say(Span("They win: ", "good"), _margin(lesson))
 
 
 def _it(events: tuple[str, ...]) -> str:
@@ -120,9 +133,10 @@ def _margin(lesson: Lesson) -> str:
     )
 
 
-def _why_not(lesson: Lesson, page: Page, winner: Verdict) -> None:
-    """A smaller set is enough here: show the recordings elsewhere in which it isn't."""
-    better = "a smaller set" if len(winner.events) < len(FOUR) else "a set that takes less to record"
+def _why_not(lesson: Lesson, page: Page, used: frozenset[str]) -> None:
+    """Something smaller or cheaper is enough here: show the recordings elsewhere in which it isn't."""
+    winner = lesson.winners[0]
+    better = "a smaller set" if len(winner.events) < len(used) else "a set that takes less to record"
     page.say(f"They don't win: on {_scenarios(lesson)} {better} is enough: ", Span(names(winner.events), "strong"), ".")
     here = {material.name for material in lesson.materials}
     for material in lesson.references:
@@ -142,7 +156,7 @@ def _scenarios(lesson: Lesson) -> str:
 def _proposed(lesson: Lesson, page: Page) -> None:
     page.head("Your set")
     verdict = judge(lesson.proposed, lesson.shapes)
-    page.say(Span(names(lesson.proposed), "strong"), " ", verdict_span(verdict), ".")
+    page.say(Span(names(lesson.proposed), "strong"), ": ", verdict_span(verdict), ".")
     page.show(fault_lines(verdict))
     if verdict.idle:
         page.say(f"{names(verdict.idle)} never fired here.")

@@ -19,7 +19,7 @@ def names(events: Iterable[str]) -> str:
     return ", ".join(events)
 
 
-def count(events: Collection[str]) -> str:
+def count(events: Collection[object]) -> str:
     """How many, in letters."""
     return {1: "one", 2: "two", 3: "three", 4: "four"}.get(len(events), str(len(events)))
 
@@ -27,9 +27,9 @@ def count(events: Collection[str]) -> str:
 def verdict_span(verdict: Verdict) -> Span:
     """Whether a set is exact, and if not how many places are wrong."""
     if verdict.exact:
-        return Span("shows every place once and in order", "good")
+        return Span("every place is shown once and in order", "good")
     parts = [f"{found} {kind}" for kind in ("missed", "doubled", "disordered") if (found := verdict.count(kind))]
-    return Span(f"isn't exact: {', '.join(parts)}", "bad")
+    return Span(f"not exact: {', '.join(parts)}", "bad")
 
 
 def fault_lines(verdict: Verdict) -> list[Line]:
