@@ -106,6 +106,7 @@ def cut_chains(
         cut[where & (cut == rules.JOINED)] = rule
     cut[rules.turns_back(seen, steps, listed) & (cut == rules.JOINED)] = rules.REPEAT
     cut[rules.answers(seen, steps, cut)] = rules.ANSWER
+    cut[rules.overtaken(seen, steps, cut)] = rules.OVERTAKEN
     moved = seen.cpu != rules.before(seen.cpu)
     doubtful = seen.tx & ~steps.from_tx & (~steps.exact | moved | (steps.gap > DOUBTFUL_GAP_NS))
     place = seen.dev.astype(np.int64) * len(HOP_NAMES) + seen.kind

@@ -19,8 +19,21 @@ if TYPE_CHECKING:
     from perfpath.journeys.sightings import Sightings
     from perfpath.tables import Array
 
-RULES = ("", "start", "free", "loss", "gap", "process", "again", "length", "impossible", "repeat", "answer")
-JOINED, START, FREE, LOSS, GAP, PROCESS_RULE, AGAIN, LENGTH, IMPOSSIBLE, REPEAT, ANSWER = range(len(RULES))
+RULES = (
+    "",
+    "start",
+    "free",
+    "loss",
+    "gap",
+    "process",
+    "again",
+    "length",
+    "impossible",
+    "repeat",
+    "answer",
+    "overtaken",
+)
+JOINED, START, FREE, LOSS, GAP, PROCESS_RULE, AGAIN, LENGTH, IMPOSSIBLE, REPEAT, ANSWER, OVERTAKEN = range(len(RULES))
 MEANING = {
     "free": "the kernel freed the packet before the next hop of its address",
     "loss": "events were lost before the next hop of its address",
@@ -31,6 +44,7 @@ MEANING = {
     "impossible": "no link leads to the next hop of its address",
     "repeat": "the next hop of its address starts the same way over again",
     "answer": "the next hop of its address answers another packet",
+    "overtaken": "the next hop of its address came when later packets had been worked on",
 }
 
 ETHERNET, TAG = 14, 4
@@ -177,11 +191,34 @@ def firm_steps(seen: Sightings, steps: Steps) -> Array:
     Forwarding counts only in the softirq burst that received the packet, as flags show it.
     """
     here = ~_elsewhere(seen) & steps.exact & (steps.gap < DIRECT_NS)
-    nested = steps.from_tx & seen.tx & (seen.tid == before(seen.tid)) & (steps.gap < NESTED_NS) & steps.possible
+    alike = (seen.tid == before(seen.tid)) & (seen.cpu == before(seen.cpu))
+    nested = steps.from_tx & seen.tx & alike & (steps.gap < DIRECT_NS) & steps.possible
     handed_up = ~steps.from_tx & ~seen.tx & (steps.gap < DIRECT_NS) & ~_elsewhere(seen)
     crossed = steps.from_tx & ~seen.tx & (seen.cpu == before(seen.cpu)) & steps.exact & (steps.gap < DIRECT_NS)
     firm: Array = steps.strong | nested | handed_up | crossed | (here & (seen.context == INTERRUPT))
     return firm
+
+
+def overtaken(seen: Sightings, steps: Steps, cut: Array) -> Array:
+    """Hops that forward what had been worked on before: its CPU's backlog is first in, first out.
+
+    Where something that came into the backlog after the hop before has gone on already, that one's packet is done.
+    """
+    from_queue = (cut == JOINED) & ~steps.from_tx & (before(seen.kind) == _NETIF_RX) & (seen.cpu == before(seen.cpu))
+    late = np.flatnonzero(from_queue & seen.tx & ~steps.strong)
+    result = np.zeros(len(cut), dtype=bool)
+    if not len(late):
+        return result
+    sure = np.flatnonzero(from_queue & (steps.strong | ~seen.tx))
+    for cpu in np.unique(seen.cpu[late]).tolist():
+        mine = sure[seen.cpu[sure] == cpu]
+        mine = mine[np.argsort(seen.seq[mine])]
+        newest = np.maximum.accumulate(seen.seq[mine - 1])  # of what is known to be done when, the last to come in
+        asked = late[seen.cpu[late] == cpu]
+        at = np.searchsorted(seen.seq[mine], seen.seq[asked]) - 1
+        asked, at = asked[at >= 0], at[at >= 0]
+        result[asked[newest[at] > seen.seq[asked - 1]]] = True
+    return result
 
 
 def answers(seen: Sightings, steps: Steps, cut: Array) -> Array:

@@ -122,20 +122,36 @@ class Topology:
         """Where a packet seen at a place can have been seen before, in that direction."""
         key = (place.number, tx, from_tx, False)
         if key not in self._reach:
-            forwarded = tx and not from_tx
-            self._reach[key] = (
-                self._received_from(place, from_tx) if not tx else NOWHERE if forwarded and place.loopback else ANYWHERE
-            )
+            if tx:
+                self._reach[key] = ANYWHERE if from_tx or place.kind == WILD else self._forwarded_from(place)
+            else:
+                self._reach[key] = self._received_from(place, from_tx)
         return self._reach[key]
 
     def _onward(self, place: Place, tx: bool, to_tx: bool) -> Reach:
         if place.kind == WILD:
             return ANYWHERE
         if not tx:
-            if to_tx:
-                return NOWHERE if place.loopback else Reach(netns=self.receivers(place))
-            return ANYWHERE
+            return self._forwarded(place) if to_tx else ANYWHERE
         return self._sent_on(place) if to_tx else self._crossed(place)
+
+    def _forwarded(self, place: Place) -> Reach:
+        """rx, then tx. What a bridge's port received leaves by a port, or shows at the bridge first."""
+        if place.loopback:
+            return NOWHERE
+        master = self._master(place)
+        if master is None or master.kind != "bridge":
+            return Reach(netns=self.receivers(place))
+        return Reach(places=_numbers(self._ports(master)), netns=self.receivers(place) - {place.netns})
+
+    def _forwarded_from(self, place: Place) -> Reach:
+        """rx before tx. A bridge sends by its port what another port received; a bond's port sends what the bond did."""
+        if place.loopback:
+            return NOWHERE
+        master = self._master(place)
+        if master is None or master.kind not in MASTERS:
+            return ANYWHERE
+        return Reach(places=_numbers(self._ports(master))) if master.kind == "bridge" else NOWHERE
 
     def _sent_on(self, place: Place) -> Reach:
         """tx, then tx: a device that sends through another."""
@@ -210,6 +226,10 @@ class Topology:
         below = {each.netns for each in self._lower(place)}
         other = place.interface.details.get("underlay_netns")
         return frozenset(below or ({int(other)} if other else {place.netns}))
+
+    def _master(self, place: Place) -> Place | None:
+        found = self._by_index.get((place.netns, place.interface.master), []) if place.interface.master else []
+        return found[-1] if found else None
 
     def _peer(self, place: Place) -> Reach:
         interface = place.interface

@@ -1,0 +1,184 @@
+"""Every hop of real labs, compared with the namespace the kernel itself has for it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+from oracle import Score, Watch, missing
+
+from perfpath.diagnostics import Diagnostics
+from perfpath.journeys.tracker import Result, follow
+from perfpath.netns.live import take
+from perfpath.netns.saved import to_json
+from perfpath.readers.source import open_recording
+from perfpath.tables import concatenated
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from perfpath.capture.lab import Lab
+    from perfpath.netns.inventory import Inventory
+
+pytestmark = [
+    pytest.mark.perf,
+    pytest.mark.netns,
+    pytest.mark.skipif(
+        bool(missing()) and "oracle" not in os.environ.get("PERFPATH_REQUIRE", ""), reason=missing() or "there"
+    ),
+]
+
+Ping = tuple[str, str]  # from a namespace, to an address
+COUNT = 40
+
+
+def pings(flows: list[Ping], *, count: int = COUNT, interval: float = 0.004) -> None:
+    """All flows at once, until all are answered."""
+    running = [
+        subprocess.Popen(
+            [*(["ip", "netns", "exec", netns] if netns else []), "ping", "-q", "-n", "-c", str(count)]
+            + ["-i", str(interval), "-W", "5", address],
+            stdout=subprocess.DEVNULL,
+        )
+        for netns, address in flows
+    ]
+    assert [process.wait(60) for process in running] == [0] * len(flows)
+
+
+def followed(watch: Watch, inventory: Inventory | None) -> tuple[Result, Diagnostics]:
+    source = open_recording(str(watch.recording))
+    table = concatenated(list(source.batches()))
+    return follow(table, inventory, source.diagnostics), source.diagnostics
+
+
+def judged(name: str, watch: Watch, inventory: Inventory, flows: int, *, located: float = 0.99) -> Score:
+    """Follow a recording, compare, and print."""
+    result, diagnostics = followed(watch, inventory)
+    watch.recording.with_name("inventory.json").write_text(to_json(inventory))  # for whoever looks into a failure
+    score = watch.score(result)
+    roles = Counter(result.journeys.texts("role"))
+    print(f"\n{name:>28}: {score}  requests {roles['request']}  replies {roles['reply']}")  # noqa: T201
+    assert score.wrong == 0
+    assert (score.joined, score.cut) == (0, 0)
+    assert score.packets == 2 * flows * COUNT
+    assert score.right >= located * (score.right + score.unknown)
+    assert not diagnostics.losses
+    return score
+
+
+def test_loopback(lab: Lab, tmp_path: Path) -> None:
+    spaces = ["", lab.namespace("a"), lab.namespace("b")]
+    flows = [(netns, "127.0.0.1") for netns in spaces]
+    with Watch(tmp_path) as watch:
+        pings(flows)
+    judged("loopback", watch, take(), len(flows))
+
+
+def test_five_containers_on_a_bridge(lab: Lab, tmp_path: Path) -> None:
+    net = lab.subnet()
+    boxes = [lab.namespace(f"c{number}") for number in range(5)]
+    bridge = f"{lab.prefix}br"
+    for number, box in enumerate(boxes):
+        lab.veth(box, "eth0", "", f"{lab.prefix}v{number}")
+        lab.address(box, "eth0", f"{net[10 + number]}/24")
+    lab.bridge("", bridge, *(f"{lab.prefix}v{number}" for number in range(5)))
+    lab.address("", bridge, f"{net[1]}/24")
+    flows = [(boxes[0], str(net[11])), (boxes[1], str(net[10])), (boxes[2], str(net[13])), (boxes[4], str(net[1]))]
+    flows += [("", str(net[12])), (boxes[3], str(net[14]))]
+    with Watch(tmp_path) as watch:
+        pings(flows)
+    judged("bridge, 5 containers", watch, take(), len(flows))
+
+
+def test_three_routers_in_a_row(lab: Lab, tmp_path: Path) -> None:
+    spaces = [lab.namespace(f"r{number}") for number in range(5)]  # a host, three routers, a host
+    nets = [lab.subnet() for _ in range(4)]
+    for number, net in enumerate(nets):
+        left = "eth0" if number == 0 else "eth1"
+        lab.veth(spaces[number], left, spaces[number + 1], "eth0")
+        lab.address(spaces[number], left, f"{net[1]}/24")
+        lab.address(spaces[number + 1], "eth0", f"{net[2]}/24")
+    for number in (1, 2, 3):
+        lab.forward(spaces[number])
+    for number, space in enumerate(spaces):
+        for far, net in enumerate(nets):
+            if far >= number + 1:
+                lab.ip("route", "add", str(net), "via", str(nets[number][2]), netns=space)
+            elif far < number - 1:
+                lab.ip("route", "add", str(net), "via", str(nets[number - 1][1]), netns=space)
+    flows = [(spaces[0], str(nets[3][2])), (spaces[4], str(nets[0][1])), (spaces[2], str(nets[0][1]))]
+    flows += [(spaces[0], str(nets[1][2])), (spaces[4], str(nets[1][1]))]
+    with Watch(tmp_path) as watch:
+        pings(flows)
+    judged("three routers", watch, take(), len(flows))
+
+
+def nodes(lab: Lab) -> list[Ping]:
+    """Two nodes, each with a bridge and two pods, all names alike; returns flows within and across."""
+    wire = lab.subnet()
+    flows: list[Ping] = []
+    made = []
+    for number in (0, 1):
+        node = lab.namespace(f"node{number}")
+        net = lab.subnet()
+        pods = [lab.namespace(f"pod{number}{pod}") for pod in range(2)]
+        for pod, space in enumerate(pods):
+            lab.veth(space, "eth0", node, f"veth{pod}")
+            lab.address(space, "eth0", f"{net[10 + pod]}/24")
+            lab.ip("route", "add", "default", "via", str(net[1]), netns=space)
+        lab.bridge(node, "cni0", "veth0", "veth1")
+        lab.address(node, "cni0", f"{net[1]}/24")
+        lab.forward(node)
+        made.append((node, net, pods))
+    lab.veth(made[0][0], "eth0", made[1][0], "eth0")
+    for number in (0, 1):
+        node, _, _ = made[number]
+        lab.address(node, "eth0", f"{wire[1 + number]}/24")
+        lab.ip("route", "add", str(made[1 - number][1]), "via", str(wire[2 - number]), netns=node)
+    for number in (0, 1):
+        _, net, pods = made[number]
+        other = made[1 - number][1]
+        flows += [(pods[0], str(net[11])), (pods[1], str(other[10])), (pods[0], str(other[11])), (pods[1], str(net[1]))]
+    return flows
+
+
+def test_two_nodes_with_pods_of_the_same_names(lab: Lab, tmp_path: Path) -> None:
+    flows = nodes(lab)
+    with Watch(tmp_path) as watch:
+        pings(flows)
+    judged("two nodes, same names", watch, take(), len(flows))
+
+
+def test_vxlan_over_veth(lab: Lab, tmp_path: Path) -> None:
+    left, right = lab.namespace("a"), lab.namespace("b")
+    under, over = lab.subnet(), lab.subnet()
+    lab.veth(left, "eth0", right, "eth0")
+    for number, space in enumerate((left, right)):
+        lab.address(space, "eth0", f"{under[1 + number]}/24")
+        lab.ip(
+            *("link", "add", "vx0", "type", "vxlan", "id", "42", "dstport", "4789", "dev", "eth0"),
+            *("remote", str(under[2 - number]), "local", str(under[1 + number])),
+            netns=space,
+        )
+        lab.up(space, "vx0")
+        lab.address(space, "vx0", f"{over[1 + number]}/24")
+    flows = [(left, str(over[2])), (right, str(over[1])), (left, str(under[2])), (right, str(under[1]))]
+    with Watch(tmp_path) as watch:
+        pings(flows)
+    judged("vxlan over veth", watch, take(), len(flows))
+
+
+def test_twins(lab: Lab, tmp_path: Path) -> None:
+    flows = []
+    for copy in range(3):
+        left, right, net = lab.namespace(f"l{copy}"), lab.namespace(f"r{copy}"), lab.subnet()
+        lab.veth(left, "eth0", right, "eth0")
+        lab.address(left, "eth0", f"{net[1]}/24")
+        lab.address(right, "eth0", f"{net[2]}/24")
+        flows += [(left, str(net[2])), (right, str(net[1]))]
+    with Watch(tmp_path) as watch:
+        pings(flows)
+    judged("twins", watch, take(), len(flows))
