@@ -102,7 +102,9 @@ def test_ctrl_c_ends_the_lesson_and_leaves_nothing() -> None:
     assert lesson.returncode == 130, err
     assert "They win" not in out
     assert "Traceback" not in err
-    assert not any(prefix in labs() for prefix in found)
+    limit = time.monotonic() + 20
+    while any(prefix in labs() for prefix in found):  # another test's lab may have been found; that ends as well
+        assert time.monotonic() < limit, "the lab outlived the lesson"
 
 
 def test_every_event_is_asked_for() -> None:
