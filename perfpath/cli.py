@@ -25,6 +25,7 @@ VERBS = {
     "record": "trace now, analyse later: keep what perf saw, with the topology, in a directory",
     "report": "the journeys in a saved recording: perf.data, perf script or perf trace text, ftrace, trace-cmd",
     "discover": "find the tracepoints yourself: the lesson behind all this, on your own kernel or from recordings",
+    "explain": "what a drop reason of the kernel means, and what to look at next",
     "topology": "network namespaces, their interfaces, and where each link leads",
 }
 """Verb -> what it does; each is a module of `perfpath.commands`."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import perfpath
 
 ROOT = Path(perfpath.__file__).parent
-FURNITURE = {"schema", "tables", "tracepoints", "diagnostics", "errors", "escape", "times", "perfpath", "firstbytes"}
+FURNITURE = {"schema", "catalogue", "symbols", "tables", "tracepoints", "diagnostics", "errors", "escape", "times", "perfpath", "firstbytes"}
 MAY_IMPORT = {
     "capture": FURNITURE,
     "readers": FURNITURE,

@@ -1,0 +1,143 @@
+"""Reasons and places of drops: what they mean, and what to look at next.
+
+The kernel names reasons by text (the recording's own), and places by function; both may be unknown here, since every
+kernel adds some. Then an entry says so instead of guessing.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+_SUFFIX = re.compile(r"\.(?:constprop|isra|part|cold|llvm)\b.*")
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+UNNAMED = "NOT_SPECIFIED"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A drop reason, or a function where packets end.
+
+    name: `NETFILTER_DROP`, `ping_rcv`. meaning and look hold placeholders (reasons.toml lists them).
+    harmless: seen on healthy hosts too. socket: it had reached a socket. known: it stands in the catalogue.
+    """
+
+    name: str
+    meaning: str
+    look: tuple[str, ...] = ()
+    harmless: bool = False
+    socket: bool = False
+    known: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Place(Reason):
+    """A function that frees packets.
+
+    reasons: the entry holds only together with one of these ("" for a recording without reasons); empty: with any.
+    alarm: what really became of the packet, where this is no drop; "" where it is one. outcome: what that end is
+    called, "" where nobody knows. only: "reply" or "unseen" limits the alarm (locations.toml).
+    """
+
+    reasons: tuple[str, ...] = ()
+    alarm: str = ""
+    outcome: str = ""
+    only: str = ""
+
+    def fits(self, reason: str) -> bool:
+        """Whether the entry speaks of drops with this reason."""
+        return not self.reasons or reason in self.reasons
+
+
+def reasons() -> dict[str, Reason]:
+    """All reasons by name."""
+    return _reasons()
+
+
+def places() -> dict[str, Place]:
+    """All functions by name."""
+    return _places()
+
+
+def function_of(location: str) -> str:
+    """The function of a location: `br_flood.isra.0+0x21` -> `br_flood`; "" for a bare address."""
+    name = location.partition("+")[0].partition(" ")[0]
+    return "" if not name or name.startswith("0x") else _SUFFIX.sub("", name)
+
+
+def reason_of(name: str) -> Reason:
+    """The entry of a reason, or one that says honestly that there is none. "" is a recording without reasons."""
+    if not name:
+        return Reason("", "no reason recorded by this kernel", known=False)
+    found = _reasons().get(name)
+    return found or Reason(name, f"the kernel calls this {name}; perfpath has no entry for it yet", known=False)
+
+
+def meant(reason: str, location: str) -> Reason:
+    """What a drop means: by its function, where that says more than its reason, else by its reason."""
+    place = _places().get(function_of(location))
+    general = reason_of(reason)
+    if place is None or not place.fits(reason):
+        return general
+    harmless = place.harmless or general.harmless
+    return Reason(reason or place.name, place.meaning, place.look or general.look, harmless, general.socket)
+
+
+def filled(text: str, given: dict[str, str]) -> str:
+    """A text of the catalogue with its placeholders filled; what isn't given stays in words."""
+    unknown = {"enter": "", "netns": "its namespace", "dev": "its device", "hook": "hook unknown", "location": "?"}
+    return _PLACEHOLDER.sub(lambda found: given.get(found[1]) or unknown.get(found[1], found[1].upper()), text)
+
+
+def find(name: str) -> list[Reason]:
+    """The entries called so: whatever the case, with or without prefix (SKB_DROP_REASON_), or as a location."""
+    bare = function_of(name.removeprefix("SKB_DROP_REASON_"))
+    found: list[Reason] = [entry for key, entry in _reasons().items() if key.lower() == bare.lower()]
+    return found + [entry for key, entry in _places().items() if key == bare]
+
+
+def near(name: str) -> list[str]:
+    """Names of entries that look like this one, best first."""
+    every = [*_reasons(), *_places()]
+    lower = {key.lower(): key for key in every}
+    bare = name.removeprefix("SKB_DROP_REASON_").lower()
+    inside = [key for low, key in lower.items() if len(bare) > 2 and bare in low]
+    close = [lower[low] for low in get_close_matches(bare, lower, n=5, cutoff=0.6)]
+    return list(dict.fromkeys([*inside[:5], *close]))
+
+
+def hook_of(functions: list[str]) -> str:
+    """The firewall hook that a call stack (function names, innermost first) was in; "" for none."""
+    hooks = _hooks()
+    above = next((n for n, name in enumerate(functions) if name in {"nf_hook_slow", "nf_hook_slow_list"}), None)
+    if above is None:
+        return ""
+    return next((hooks[name] for name in functions[above + 1 :] if name in hooks), "")
+
+
+@cache
+def _reasons() -> dict[str, Reason]:
+    return {name: Reason(name, **_lists(entry)) for name, entry in _toml("reasons.toml").items()}
+
+
+@cache
+def _places() -> dict[str, Place]:
+    return {name: Place(name, **_lists(entry)) for name, entry in _toml("locations.toml").items()}
+
+
+@cache
+def _hooks() -> dict[str, str]:
+    return dict(_toml("hooks.toml"))
+
+
+def _lists(entry: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+
+
+def _toml(name: str) -> dict[str, Any]:
+    return tomllib.loads(files("perfpath.catalogue").joinpath(name).read_text(encoding="utf-8"))
