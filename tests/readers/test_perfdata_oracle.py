@@ -131,7 +131,8 @@ def test_a_big_recording_is_what_perf_script_prints(corpus: Path, name: str) -> 
     source = open_perfdata(corpus / name)
     (table,) = source.batches()
     ours = (
-        f"{comm or f':{pid}'} {pid}/{tid} [{cpu:03}] {time // 10**9}.{time % 10**9:09}: {event} {dev} {skbaddr:#x} {size}"
+        f"{comm or f':{tid}'} {pid}/{tid} [{cpu:03}] {time // 10**9}.{time % 10**9:09}: "
+        f"{event} {dev} {skbaddr:#x} {size}"
         for comm, pid, tid, cpu, time, event, dev, skbaddr, size in zip(
             table.texts("comm"),
             *(table[column].tolist() for column in ("pid", "tid", "cpu", "time_ns")),

@@ -51,8 +51,10 @@ def one_column(name: str, pieces: Sequence[Array | None], lengths: Sequence[int]
     """One column of several tables; None where a table doesn't have it. A missing one stays a view of one element."""
     present = [piece for piece in pieces if piece is not None]
     dtype = present[0].dtype
-    if all(piece.strides == (0,) for piece in present) and len(present) == len(pieces):
-        return np.broadcast_to(present[0][:1], sum(lengths))
+    first = next((piece[0] for piece in present if len(piece)), None)
+    same = all(piece.strides == (0,) and (not len(piece) or piece[0] == first) for piece in present)
+    if first is not None and same and len(present) == len(pieces):
+        return np.broadcast_to(np.array(first, dtype), sum(lengths))
     filled = [
         missing(name, length, dtype) if piece is None else piece for piece, length in zip(pieces, lengths, strict=True)
     ]

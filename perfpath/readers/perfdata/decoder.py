@@ -30,6 +30,7 @@ class RecordDecoder:
         self._state = state
         self._runs = RunReader(state)
         self._whole = whole
+        self._nothing = Table.filled(schema.EVENTS, 0, state.names)
         self.ordering = Ordering(state.diagnostics, whole=whole)
 
     def stream(self, base: int, where: str = "") -> Stream:
@@ -51,6 +52,8 @@ class RecordDecoder:
 
     def take(self, until_ns: int | None) -> Table:
         """All events up to a time (None: all), sorted, with what was known of their threads then."""
+        if until_ns is not None and not self.ordering.due(until_ns):
+            return self._nothing
         columns = self.ordering.release(until_ns)
         tasks = self._state.tasks
         tasks.advance(until_ns)

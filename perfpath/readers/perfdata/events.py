@@ -14,7 +14,7 @@ from perfpath.readers.perfdata.probed import packets_of
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from perfpath.readers.perfdata.formats import Field
+    from perfpath.readers.perfdata.formats import Field, Format
     from perfpath.readers.perfdata.plan import Plan
     from perfpath.readers.perfdata.probed import Probed
     from perfpath.readers.perfdata.samples import Samples
@@ -120,11 +120,22 @@ class EventReader:
             if name == "protocol" and plan.swap_protocol and order == "<":
                 values = values.astype(np.uint16).byteswap()
             columns[name] = values.astype(DECLARED[name][0], copy=False)
+        for name, field in plan.named.items():
+            columns[name] = self._named(column(raw, field.offset, _code(field), order), name, plan.format)
         for name, field in plan.extra.items():
             if field.kind == "number":
                 wide = np.uint64 if field.size == 8 and not field.signed else np.int64
                 columns[name] = column(raw, field.offset, _code(field), order).astype(wide)
         return columns
+
+    def _named(self, values: Array, name: str, form: Format) -> Array:
+        """Codes of what the values are called, each distinct one looked up once."""
+        distinct, inverse = np.unique(values, return_inverse=True)
+        symbols = form.symbols.get(name)
+        texts = [hex(value) if symbols is None else symbols.text(value) for value in distinct.tolist()]
+        codes = np.array([self._state.names[name].code(text) for text in texts], dtype=np.int32)
+        named: Array = codes[inverse]
+        return named
 
     def _texts(self, buffer: npt.NDArray[np.uint8], at: Offsets, lengths: Offsets, name: str, field: Field) -> Array:
         """Codes of strings, or bytes objects for arrays of something else."""

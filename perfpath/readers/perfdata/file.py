@@ -92,7 +92,7 @@ class PerfFile:
                 example=f"data of {data.size} bytes at byte {data.offset}, but the file ends at {self.size}",
                 advice="everything before the cut was used",
             )
-        return Section(data.offset, size)
+        return Section(min(data.offset, self.size), size)
 
     def _read_features(self) -> None:
         """The table of features follows the data: one section for each bit."""

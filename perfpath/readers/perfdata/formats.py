@@ -18,6 +18,7 @@ _FIELD = re.compile(
 )
 _ARRAY = re.compile(r"^(?P<type>.*?)(?P<name>\w+)\[(?P<length>[^\]]*)\]$")
 _PLAIN = re.compile(r"^(?P<type>.*?)(?P<name>\w+)$")
+_LARGEST_RAW = 1 << 16  # a record's size is a u16
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,8 @@ def _natural(digits: str, source: str) -> int:
 def _field(match: re.Match[str], source: str) -> Field:
     declaration = match["declaration"].strip()
     offset, size = _natural(match["offset"], source), _natural(match["size"], source)
+    if offset + size > _LARGEST_RAW:
+        raise InputError(f"a field that lies outside of any event: {declaration[:60]!r} at {offset}, {size} bytes")
     kind = "number"
     if declaration.startswith("__data_loc "):
         kind, declaration = "dynamic", declaration.removeprefix("__data_loc ")

@@ -101,7 +101,8 @@ class Framing:
         self._need = RECORD_HEADER_SIZE
         while len(data) - position >= RECORD_HEADER_SIZE and not self._broken:
             kind, _, size = self._head.unpack_from(data, position)
-            if size < RECORD_HEADER_SIZE:
+            of_perf = kind >= FIRST_OF_PERF and kind != Record.FINISHED_ROUND
+            if size < RECORD_HEADER_SIZE or (size % 8 and not of_perf):  # the kernel's records are aligned
                 self._break(position, kind, size)
             elif size > len(data) - position:
                 self._need = size
@@ -109,7 +110,7 @@ class Framing:
             elif kind == Record.FINISHED_ROUND and self.on_round is not None:
                 self.on_round()
                 position += size
-            elif kind >= FIRST_OF_PERF and kind != Record.FINISHED_ROUND:
+            elif of_perf:
                 used = self._one(data, position, kind, size)
                 if not used:
                     break

@@ -30,8 +30,10 @@ def windows(buffer: npt.NDArray[np.uint8], offsets: Offsets, length: int) -> npt
     A window that is longer than the SLACK and overruns the buffer is moved there only with zeros in place of what is
     missing, so that nothing is read outside.
     """
+    if not len(offsets):
+        return np.empty((0, length), np.uint8)
     room = len(buffer) - length
-    if len(offsets) and int(offsets.max()) > room:
+    if int(offsets.max()) > room:
         buffer = np.concatenate([buffer, np.zeros(length, np.uint8)])
         room += length
     pieces = np.ndarray((max(room, 0) + 1,), np.dtype((np.void, length)), buffer=buffer, strides=(1,))
@@ -42,6 +44,8 @@ def windows(buffer: npt.NDArray[np.uint8], offsets: Offsets, length: int) -> npt
 def column(rows: npt.NDArray[np.uint8], offset: int, code: str, order: str) -> Array:
     """The number of numpy type `code` ("u4", "i8", ...) at an offset of each row, in this machine's byte order."""
     stored = np.dtype(order + code)
+    if not len(rows):
+        return np.empty(0, stored.newbyteorder("="))
     view: npt.NDArray[Any] = np.ndarray((len(rows),), stored, buffer=rows, offset=offset, strides=(rows.shape[1],))
     return view.astype(stored.newbyteorder("="))
 

@@ -57,6 +57,10 @@ class Ordering:
             self.seen = max(self.seen, int(highest[-1]))
             self._held.append(columns)
 
+    def due(self, until_ns: int) -> bool:
+        """Whether any held event is not newer than a time."""
+        return any(int(columns["time_ns"].min()) <= until_ns for columns in self._held)
+
     def release(self, until_ns: int | None) -> Columns:
         """All held events not newer than a time (None: all), sorted; equal times in the order of the file."""
         ready, self._held, candidates = [], [], self._held

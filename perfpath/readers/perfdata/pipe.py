@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from perfpath import schema
 from perfpath.diagnostics import Diagnostics
 from perfpath.errors import InputError
 from perfpath.readers.perfdata.decoder import RecordDecoder
@@ -11,12 +12,12 @@ from perfpath.readers.perfdata.header import PIPE_HEADER_SIZE, byte_order
 from perfpath.readers.perfdata.recorded import Recorded
 from perfpath.readers.perfdata.state import State
 from perfpath.readers.recording import Info
+from perfpath.tables import Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from perfpath.readers.perfdata.stream import Stream
-    from perfpath.tables import Table
 
 
 class PipeDecoder(Recorded):
@@ -54,7 +55,7 @@ class PipeDecoder(Recorded):
     def take(self, *, idle: bool = False) -> Table:
         """EVENTS that are certain to be in order; with idle=True all that are held."""
         if self._decoder is None or self._stream is None:
-            return RecordDecoder(self._state).take(None)
+            return Table.filled(schema.EVENTS, 0, self.names)
         self._stream.flush()
         return self._decoder.take(None if idle else self._decoder.ordering.limit)
 

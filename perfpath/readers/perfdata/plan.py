@@ -23,7 +23,7 @@ class Plan:
     """How to read one tracepoint's RAW.
 
     numbers: column -> field. dev: the field with the interface's name. extra: requested fields by the name of their
-    column. swap_protocol: the value is in network byte order (a probe read sk_buff itself). probed: the packet's bytes.
+    column. named: fields whose values are texts by the format (drop reasons) or addresses of code. swap_protocol: the value is in network byte order (a probe read sk_buff itself). probed: the packet's bytes.
     """
 
     format: Format
@@ -32,6 +32,7 @@ class Plan:
     numbers: dict[str, Field]
     dev: Field | None
     extra: dict[str, Field]
+    named: dict[str, Field]
     swap_protocol: bool
     probed: Probed | None = None
 
@@ -57,6 +58,7 @@ def plan_for(form: Format, event: int, requested: Sequence[str]) -> Plan:
         numbers,
         _device(form, about_packets),
         _requested(form, requested),
+        _named(form),
         form.is_probe and "protocol" in numbers,
         probed(form),
     )
@@ -81,6 +83,13 @@ def _device(form: Format, about_packets: bool) -> Field | None:
         if field is not None and (field.is_text or (field.kind != "number" and form.is_probe)):
             return field
     return None
+
+
+def _named(form: Format) -> dict[str, Field]:
+    """`location` where it is a pointer, and `reason` where the format says what its values are called."""
+    found = {name: _number(form, name) for name in ("reason", "location")}
+    known = {"reason": "reason" in form.symbols, "location": "skbaddr" in form.by_name}
+    return {name: field for name, field in found.items() if field is not None and known[name]}
 
 
 def _requested(form: Format, requested: Sequence[str]) -> dict[str, Field]:

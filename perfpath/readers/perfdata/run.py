@@ -52,12 +52,11 @@ class RunReader:
     ) -> None:
         """Records that aren't samples; those of no interest (mappings, exits) are left out."""
         others = np.flatnonzero((kinds != Record.SAMPLE) & (kinds != Record.FINISHED_ROUND))
+        others = others[np.isin(kinds[others], WANTED)]
         data = buffer.data
         byteorder = "little" if self._state.order == "<" else "big"
         for row in others.tolist():
             kind, start = int(kinds[row]), int(at[row])
-            if kind not in WANTED:
-                continue
             record = data[start : start + int(sizes[row])]
             misc = int.from_bytes(record[4:6], byteorder)  # type: ignore[arg-type]
             try:

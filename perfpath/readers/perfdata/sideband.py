@@ -14,8 +14,15 @@ if TYPE_CHECKING:
     from perfpath.readers.perfdata.layout import SampleLayout
     from perfpath.readers.perfdata.state import State
 
-_OWN = {Record.LOST, Record.COMM, Record.THROTTLE, Record.UNTHROTTLE, Record.FORK, Record.LOST_SAMPLES}
-WANTED = frozenset(_OWN | {Record.NAMESPACES})
+WANTED = (
+    Record.LOST,
+    Record.COMM,
+    Record.THROTTLE,
+    Record.UNTHROTTLE,
+    Record.FORK,
+    Record.LOST_SAMPLES,
+    Record.NAMESPACES,
+)
 _MAX_NAMESPACES = 64  # a namespaces record has one entry for each kind; there are 7
 
 

@@ -126,6 +126,8 @@ class State:
             for column, field_ in plan.extra.items() if plan is not None else ():
                 if field_.is_text:
                     self.names.setdefault(column, Names())
+            for column in plan.named if plan is not None else ():
+                self.names.setdefault(column, Names())
             self._plans[tracepoint] = plan
         return self._plans[tracepoint]
 
