@@ -10,10 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from perfpath.escape import visible
+from perfpath.render.cells import width
 from perfpath.render.lesson_page import Grid, Heading, Listing, Prose
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from rich.console import Console
 
@@ -48,7 +49,10 @@ def _show(block: Block, screen: Console) -> None:
     if isinstance(block, Grid):
         if block.caption:
             screen.print(Text(visible(block.caption), "italic"), soft_wrap=False)
-        screen.print(_table(block), soft_wrap=False)
+        for number, columns in enumerate(_portions(block, screen.width)):
+            if number:
+                screen.print()
+            screen.print(_table(block, columns), soft_wrap=False)
     elif isinstance(block, Listing):
         for line in block.lines:
             screen.print(Padding(_text(line), (0, 0, 0, 2), expand=False), soft_wrap=False, overflow="fold")
@@ -65,21 +69,41 @@ def _text(spans: Iterable[Span]) -> Text:
     return text
 
 
-def _table(grid: Grid) -> Table:
-    table = Table(
-        header_style="bold",
-        box=SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-    )
-    for number, title in enumerate(grid.header):
+GAP = 3
+"""Cells between two columns."""
+
+
+def _portions(grid: Grid, room: int) -> Iterator[list[int]]:
+    """The columns of a grid in portions that fit side by side, each with the first column.
+
+    Columns of prose are wrapped instead; centred ones hold marks, and a mark that is cut off would be a lie.
+    """
+    widths = [_widest(grid, number) for number in range(len(grid.header))]
+    portion, used = [0], widths[0]
+    for number, cells in enumerate(widths[1:], start=1):
+        if number in grid.centered and len(portion) > 1 and used + GAP + cells > room:
+            yield portion
+            portion, used = [0], widths[0]
+        portion.append(number)
+        used += GAP + cells
+    yield portion
+
+
+def _widest(grid: Grid, number: int) -> int:
+    """The cells that a column takes without wrapping."""
+    return max(width(visible(text)) for text in (grid.header[number], *(row[number].text for row in grid.rows)))
+
+
+def _table(grid: Grid, columns: list[int]) -> Table:
+    table = Table(header_style="bold", box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for number in columns:
+        marks = number in grid.centered
         table.add_column(
-            Text(visible(title)),
-            justify="center" if number in grid.centered else "left",
-            no_wrap=number == 0,
-            min_width=min(max(map(len, title.split()), default=1), 16),
+            Text(visible(grid.header[number])),
+            justify="center" if marks else "left",
+            no_wrap=number == 0 or marks,
             overflow="fold",
         )
     for row in grid.rows:
-        table.add_row(*(_text([cell]) for cell in row))
+        table.add_row(*(_text([row[number]]) for number in columns))
     return table

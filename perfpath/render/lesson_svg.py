@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from perfpath.render.lesson_page import Page
 
-COLUMNS = 112
+COLUMNS = 118
 CELL, LINE, MARGIN = 8.4, 19, 16  # pixels; the font is 14 high
 
 
