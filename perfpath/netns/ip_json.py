@@ -60,6 +60,7 @@ _DATA = {
     "vlan_filtering": "vlan_filtering",
     "stp_state": "stp",
 }
+ANY = "any"  # an address that isn't set
 _PORT_DATA = {"state": "port_state", "hairpin": "hairpin", "isolated": "isolated"}
 _SWITCHES = {"external", "persist", "multi_queue", "vlan_filtering", "stp", "hairpin", "isolated"}
 _IDS = {"vlan": "vlan_id", "vxlan": "vxlan_id", "geneve": "geneve_id"}
@@ -213,7 +214,7 @@ def _collect(details: Details, data: dict[str, Any], keys: dict[str, str]) -> No
         if ours in _SWITCHES:
             if value:
                 details[ours] = True
-        elif isinstance(value, str | int) and value:
+        elif isinstance(value, str | int) and value and value != ANY:
             details[ours] = value.lower() if ours == "port_state" and isinstance(value, str) else value
 
 
