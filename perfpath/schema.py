@@ -40,6 +40,14 @@ EVENTS = (
     Column("netns", "uint32", "", "network namespace (inode) of the device, where the event itself has it", 0),
     Column("ifindex", "int32", "", "interface index, where the event itself has it", 0),
     Column("rc", "int32", "", "net_dev_xmit's rc, or an *_exit event's ret", UNKNOWN_RC, optional=True),
+    Column("reason", "category", "", "why the packet was dropped, in the recording's own words", optional=True),
+    Column(
+        "location",
+        "category",
+        "",
+        "where in the kernel it was freed: `ping_rcv+0xab`, or the address in hexadecimal",
+        optional=True,
+    ),
     Column("packet", "int64", "", "number of the packet's first bytes (perfpath.firstbytes)", optional=True),
     Column("by_socket", "bool", "", "netns and ifindex are those of a packet socket's sighting", 0, optional=True),
 )
