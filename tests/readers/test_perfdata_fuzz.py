@@ -65,7 +65,7 @@ def mutated(data: bytes, chance: random.Random) -> bytes:
             at = chance.randrange(len(out) - size) // size * size
             struct.pack_into("<" + code, out, at, chance.choice(ABSURD) % 2 ** (8 * size))
     elif kind == 3:  # absurd numbers in the header, attrs and ids
-        at = chance.randrange(0, 1000, 8)
+        at = chance.randrange(0, min(1000, len(out) - 8), 8)
         struct.pack_into("<Q", out, at, chance.choice([*ABSURD, len(out), len(out) - 1, 104, 105]) % 2**64)
     elif kind == 4:  # something repeated
         start = chance.randrange(len(out))

@@ -78,10 +78,11 @@ class Framing:
         self._size += len(data)
         if self._size < self._need:
             return
-        whole = data if len(self._parts) == 1 else b"".join(self._parts)
-        used = self._records(memoryview(whole))
+        buffer = buffer_of(self._parts, self._size)
+        whole = buffer.data[: self._size]
+        used = self._records(whole, buffer)
         self._base += used
-        self._parts = [bytes(memoryview(whole)[used:])] if used < len(whole) else []
+        self._parts = [bytes(whole[used:])] if used < len(whole) else []
         self._size = len(whole) - used
 
     def close(self) -> None:
@@ -95,8 +96,8 @@ class Framing:
                 advice="everything before the cut was used",
             )
 
-    def _records(self, data: memoryview) -> int:
-        """Hand on whole records; the number of bytes used."""
+    def _records(self, data: memoryview, buffer: npt.NDArray[np.uint8]) -> int:
+        """Hand on whole records; the number of bytes used. data: the buffer without the SLACK."""
         position = 0
         self._need = RECORD_HEADER_SIZE
         while len(data) - position >= RECORD_HEADER_SIZE and not self._broken:
@@ -116,12 +117,13 @@ class Framing:
                     break
                 position += used
             else:
-                position = self._run(data, position)
+                position = self._run(buffer, position, len(data))
         return min(position, len(data))
 
-    def _run(self, data: memoryview, position: int) -> int:
-        buffer = buffer_of(data[position:])
-        found = chain(buffer, len(data) - position, self._order)
+    def _run(self, buffer: npt.NDArray[np.uint8], position: int, end: int) -> int:
+        """A run of the kernel's records: where it ends."""
+        buffer = buffer[position:]
+        found = chain(buffer, end - position, self._order)
         self._on_run(buffer, found, self._base + position)
         return position + found.end
 

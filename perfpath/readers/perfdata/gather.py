@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from perfpath.tables import Array
 
 SLACK = 128
@@ -16,11 +18,14 @@ SLACK = 128
 Offsets = npt.NDArray[np.int64]
 
 
-def buffer_of(data: bytes | memoryview) -> npt.NDArray[np.uint8]:
-    """A copy of the data with SLACK zero bytes behind it."""
-    buffer = np.empty(len(data) + SLACK, np.uint8)
-    buffer[: len(data)] = np.frombuffer(data, np.uint8)
-    buffer[len(data) :] = 0
+def buffer_of(parts: Sequence[bytes | memoryview], size: int) -> npt.NDArray[np.uint8]:
+    """The parts, `size` bytes in all, one after the other with SLACK zero bytes behind them."""
+    buffer = np.empty(size + SLACK, np.uint8)
+    at = 0
+    for part in parts:
+        buffer[at : at + len(part)] = np.frombuffer(part, np.uint8)
+        at += len(part)
+    buffer[size:] = 0
     return buffer
 
 

@@ -63,7 +63,7 @@ class Interner:
         """Codes of the keys, and the rows whose keys aren't in the table."""
         slots = self._slots(keys)
         codes = self._codes[slots]
-        rows = np.flatnonzero((self._keys[slots] != keys).any(axis=1) | (codes == _EMPTY))
+        rows = np.flatnonzero(self._differ(slots, keys) | (codes == _EMPTY))
         missing = []
         while len(rows):
             empty = codes[rows] == _EMPTY
@@ -71,8 +71,13 @@ class Interner:
             rows = rows[~empty]
             slots[rows] = (slots[rows] + 1) % len(self._codes)
             codes[rows] = self._codes[slots[rows]]
-            rows = rows[(self._keys[slots[rows]] != keys[rows]).any(axis=1) | (codes[rows] == _EMPTY)]
+            rows = rows[self._differ(slots[rows], keys[rows]) | (codes[rows] == _EMPTY)]
         return codes, np.concatenate(missing) if missing else rows
+
+    def _differ(self, slots: Array, keys: Array) -> Array:
+        found = self._keys[slots]
+        different: Array = (found[:, 0] ^ keys[:, 0] | (found[:, 1] ^ keys[:, 1])) != 0
+        return different
 
     def _add(self, key: Array) -> None:
         if len(self._find(key[None])[1]) == 0:

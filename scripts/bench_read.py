@@ -1,0 +1,187 @@
+"""Reading perf.data against `perf script` and against the floor: np.fromfile, a header walk, and gathering columns.
+
+Prints one line a subject with medians of interleaved runs, wall and CPU seconds, and the peak of memory; each run is
+a process of its own, whose interpreter's start is not counted for the Python subjects. --json writes the numbers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus" / "million.zstd.data"
+FOUR_TIMES, TWICE_THE_FLOOR = 4.0, 2.0
+
+
+def plain(recording: Path, target: Path, repeat: int = 1, step_ns: int = 20_000_000_000) -> None:
+    """Write a compressed recording's records uncompressed, `repeat` times with the samples' times shifted."""
+    import zstandard
+
+    data = recording.read_bytes()
+    head = bytearray(data[:104])
+    offset, size = struct.unpack_from("<QQ", head, 40)
+    records, at, stream = bytearray(), offset, zstandard.ZstdDecompressor().decompressobj()
+    while at < offset + size:
+        kind, _, length = struct.unpack_from("<IHH", data, at)
+        records += stream.decompress(data[at + 8 : at + length]) if kind == 81 else data[at : at + length]
+        at += length
+    features = sum(word.bit_count() for word in struct.unpack_from("<4Q", head, 72))
+    table = bytearray(data[offset + size : offset + size + 16 * features])
+    grown = len(records) * repeat - size
+    for entry in range(features):
+        (where,) = struct.unpack_from("<Q", table, 16 * entry)
+        struct.pack_into("<Q", table, 16 * entry, where + grown)
+    struct.pack_into("<Q", head, 48, len(records) * repeat)
+    with target.open("wb") as out:
+        out.write(bytes(head) + data[104:offset])
+        for turn in range(repeat):
+            out.write(shifted(records, turn * step_ns))
+        out.write(bytes(table) + data[offset + size + 16 * features :])
+
+
+def shifted(records: bytearray, by_ns: int) -> bytearray:
+    """The records with the time of each sample moved (it stands behind IDENTIFIER, IP and TID)."""
+    if not by_ns:
+        return records
+    import numpy as np
+
+    moved = bytearray(records)
+    words, at = np.frombuffer(moved, np.uint64), []
+    position, view = 0, memoryview(moved).cast("H")
+    while position < len(view):
+        if view[position] == 9:
+            at.append(position // 4 + 4)
+        position += view[position + 3] >> 1
+    words[np.array(at)] += np.uint64(by_ns)
+    return moved
+
+
+def floor(path: str) -> int:
+    """What nobody can do without, with no check at all, for a little-endian file with one layout of samples."""
+    import numpy as np
+
+    data = np.fromfile(path, np.uint8)
+    offset, size = np.frombuffer(data[40:56].tobytes(), "<u8").tolist()
+    data = data[offset : offset + size]
+    heads = data.data.cast("H")
+    at: list[int] = []
+    position, end = 0, len(heads)
+    append = at.append
+    while position < end:
+        append(position)
+        position += heads[position + 3] >> 1
+    places = np.array(at) >> 2
+    words, halves = data.view("<u8"), data.view("<u4")
+    places = places[halves[2 * places] == 9]
+    identifier, task, when = words[places + 1], words[places + 3], words[places + 4]
+    cpu, ids, skb = words[places + 5].astype("<u2"), halves[2 * places + 15], 2 * places + 17
+    skbaddr = halves[skb].astype("<u8") | halves[skb + 1].astype("<u8") << np.uint64(32)
+    columns = [identifier, task, cpu, ids, skbaddr, halves[skb + 2], words[places + 10], words[places + 11]]
+    order = np.argsort(when, kind="stable")
+    return sum(len(column[order]) for column in columns) // len(columns)
+
+
+def ours(path: str) -> int:
+    """Our reader."""
+    from perfpath.readers.perfdata import open_perfdata
+
+    return sum(map(len, open_perfdata(path).batches()))
+
+
+def streamed(path: str) -> int:
+    """Our reader in bounded memory."""
+    from perfpath.readers.perfdata import open_perfdata
+
+    return sum(map(len, open_perfdata(path, batch_bytes=32 << 20).batches()))
+
+
+SUBJECTS = {"floor": floor, "perfpath": ours, "perfpath, streamed": streamed}
+
+
+def child(subject: str, path: str) -> None:
+    """Run one subject and print what it took, imports before the clock starts."""
+    import numpy as np  # noqa: F401
+
+    import perfpath.readers.perfdata  # noqa: F401
+
+    began, cpu = time.perf_counter(), time.process_time()
+    events = SUBJECTS[subject](path)
+    took = {"wall": time.perf_counter() - began, "cpu": time.process_time() - cpu, "events": events}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    sys.stdout.write(json.dumps({**took, "peak": peak}))
+
+
+def run(subject: str, path: Path) -> dict[str, float]:
+    """One measurement in a process of its own."""
+    if subject != "perf script":
+        command = [sys.executable, __file__, "--child", subject, str(path)]
+        measured: dict[str, float] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+        return measured
+    began = time.perf_counter()
+    with subprocess.Popen(
+        ["perf", "script", "-f", "-i", str(path)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "PAGER": "cat"},
+    ) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    took = {"wall": time.perf_counter() - began, "cpu": usage.ru_utime + usage.ru_stime}
+    return {**took, "peak": usage.ru_maxrss * 1024}
+
+
+def compare(path: Path, subjects: list[str], rounds: int) -> dict[str, dict[str, float]]:
+    """Medians of interleaved runs."""
+    runs: dict[str, list[dict[str, float]]] = {subject: [] for subject in subjects}
+    for _ in range(rounds):
+        for subject in subjects:
+            runs[subject].append(run(subject, path))
+    return {
+        subject: {key: statistics.median(one[key] for one in measured) for key in measured[0]}
+        for subject, measured in runs.items()
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("recording", type=Path, nargs="?", help="a plain perf.data; default: the corpus's million")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--repeat", type=int, default=1, help="repeat the million so many times")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        child(*options.child)
+        return
+    with tempfile.TemporaryDirectory(prefix="perfpath-bench-") as folder:
+        path = options.recording or Path(folder) / "million.data"
+        if options.recording is None:
+            plain(CORPUS, path, options.repeat)
+        subjects = ["floor", "perfpath", "perfpath, streamed"]
+        if shutil.which("perf"):
+            subjects.insert(0, "perf script")
+        results = compare(path, subjects, options.rounds)
+        size = path.stat().st_size
+    for subject, took in results.items():
+        against = results.get("perf script", took)["wall"] / took["wall"]
+        sys.stdout.write(
+            f"{subject:20} {took['wall']:7.3f} s wall {took['cpu']:7.3f} s CPU {took['peak'] / size:6.2f} x file peak "
+            f"{against:6.2f} x perf script's speed {took['wall'] / results['floor']['wall']:6.2f} x floor\n"
+        )
+    if options.json:
+        options.json.write_text(json.dumps({"file_bytes": size, "results": results}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
