@@ -23,7 +23,8 @@ class Plan:
     """How to read one tracepoint's RAW.
 
     numbers: column -> field. dev: the field with the interface's name. extra: requested fields by the name of their
-    column. named: fields whose values are texts by the format (drop reasons) or addresses of code. swap_protocol: the value is in network byte order (a probe read sk_buff itself). probed: the packet's bytes.
+    column. named: fields whose values are texts by the format (drop reasons) or addresses of code. swap_protocol: the
+    value is in network byte order (a probe read sk_buff itself). probed: the packet's bytes.
     """
 
     format: Format
