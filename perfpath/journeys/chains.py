@@ -106,13 +106,16 @@ def cut_chains(
         cut[where & (cut == rules.JOINED)] = rule
     cut[rules.turns_back(seen, steps, listed) & (cut == rules.JOINED)] = rules.REPEAT
     cut[rules.answers(seen, steps, cut)] = rules.ANSWER
-    cut[rules.overtaken(seen, steps, cut)] = rules.OVERTAKEN
+    waited = rules.waited(seen, steps)
+    cut[rules.overtaken(seen, steps, cut) & ~waited] = rules.OVERTAKEN
     moved = seen.cpu != rules.before(seen.cpu)
     doubtful = seen.tx & ~steps.from_tx & (~steps.exact | moved | (steps.gap > DOUBTFUL_GAP_NS))
     place = seen.dev.astype(np.int64) * len(HOP_NAMES) + seen.kind
     first = np.maximum.accumulate(np.where(cut != rules.JOINED, np.arange(len(cut)), 0))
     origin = np.where(seen.follows | (begun.origin == NO_ORIGIN), place, begun.origin)[first]
-    cut[(cut == rules.JOINED) & rules.may_repeat(seen, steps, listed) & (place == origin)] = rules.REPEAT
+    cut[(cut == rules.JOINED) & rules.may_repeat(seen, steps, listed) & ~(waited & listed) & (place == origin)] = (
+        rules.REPEAT
+    )
     return Cuts(cut, steps.strong, rules.firm_steps(seen, steps), doubtful, origin)
 
 

@@ -153,12 +153,33 @@ class Locator:
                     domains[number] = reached
                 else:
                     broken.add(number)
+            elif firm and path[number].firm and (before is None) != (now is None):
+                self._beside_unknown(path, domains, number, broken)
         for number in range(len(path) - 1, 0, -1):
             before, now = domains[number - 1], domains[number]
             if before is not None and now is not None and number not in broken and (path[number].firm or not firm):
                 steps = self._steps(path[number - 1], path[number])
                 domains[number - 1] = frozenset(each for each in before if steps[each] & now)
         return broken
+
+    def _beside_unknown(
+        self, path: Sequence[Step], domains: list[frozenset[int] | None], number: int, broken: set[int]
+    ) -> None:
+        """A step between a known name and one the inventory lacks: some candidates lead only to what it has."""
+        assert self.topology is not None  # noqa: S101 - for the type checker
+        known = number - 1 if domains[number] is None else number
+        step, places = path[known], self.topology.places
+        if known < number:
+            ways = {each: self.topology.onward(places[each], step.tx, path[number].tx) for each in domains[known] or ()}
+        else:
+            ways = {
+                each: self.topology.origin(places[each], step.tx, path[known - 1].tx) for each in domains[known] or ()
+            }
+        left = frozenset(each for each, way in ways.items() if way.anywhere or way.netns)
+        if left:
+            domains[known] = left
+        else:
+            broken.add(number)
 
     def _steps(self, step: Step, to: Step) -> dict[int, frozenset[int]]:
         assert self.topology is not None and step.dev is not None and to.dev is not None  # noqa: S101, PT018

@@ -1,9 +1,10 @@
 """What can be known of an event only in the order of time, before packets are told apart.
 
 `Observer` looks at each batch of EVENTS once and gives the rows that matter to journeys, with these columns added:
-`_kind` int8 (what the event is to us: HOP_KINDS, FREE or COMPANION) and, for hops,
-`_seq` int64 (its number among all hops), `_before` int64 (the number of the hop before it on the same CPU, -1 none),
-`_idle` int64 (ns since that hop), `_burst` int64 (which burst of its CPU it is in).
+`_kind` int8 (what the event is to us: a number of HOP_NAMES, FREE or COMPANION) and, for hops, int64 columns:
+`_seq` (its number among all hops), `_before` (the number of the hop before it on the same CPU, -1 none),
+`_idle` (ns since that hop), `_queued` (how many packets its CPU's backlog has got so far), `_burst` (which burst of
+work of its CPU it is in).
 
 A burst is a stretch of one CPU's softirq work: it ends where a process sends something (then the softirq had
 finished), where the CPU showed nothing for BURST_GAP_NS, or where it has lasted `limit_ns`.
@@ -25,6 +26,8 @@ HOP_NAMES = tuple(tracepoints.HOP_EVENTS)
 MAIN_KINDS = len(tracepoints.MAIN)
 FREE, COMPANION, OTHER = len(HOP_NAMES), len(HOP_NAMES) + 1, len(HOP_NAMES) + 2
 FREES = ("skb:consume_skb", "skb:kfree_skb")
+COLUMNS = ("_seq", "_before", "_idle", "_queued", "_burst")
+NETIF_RX = HOP_NAMES.index("netif_rx")
 IS_TX = np.array([tracepoints.HOP_EVENTS[name].direction == "tx" for name in HOP_NAMES])
 
 PROCESS, INTERRUPT, UNKNOWN = 1, 0, -1  # the context a hop happened in, as common_flags tell it
@@ -42,6 +45,7 @@ class _Cpu:
 
     seq: int = -1
     time_ns: int = 0
+    queued: int = 0
     burst: int = 0
     burst_ns: int = 0
 
@@ -68,8 +72,8 @@ class Observer:
         kind = kind if rows is events else kind[wanted]
         self.fallback = is_fallback(events.names["event"])
         hops = np.flatnonzero(hop_mask(kind, fallback=self.fallback))
-        columns = {name: np.full(len(rows), -1, dtype=np.int64) for name in ("_seq", "_before", "_idle", "_burst")}
-        self._number(rows, hops, columns)
+        columns = {name: np.full(len(rows), -1, dtype=np.int64) for name in COLUMNS}
+        self._number(rows, hops, kind[hops] == NETIF_RX, columns)
         return rows.extended(_kind=kind, **columns)
 
     def _without_doubles(self, events: Table) -> Table:
@@ -88,7 +92,7 @@ class Observer:
     def _identity(self, events: Table, row: int) -> tuple[int, ...]:
         return tuple(int(events[name][row]) for name in _IDENTITY) if row >= 0 else self._last
 
-    def _number(self, rows: Table, hops: Array, columns: dict[str, Array]) -> None:
+    def _number(self, rows: Table, hops: Array, into_queue: Array, columns: dict[str, Array]) -> None:
         seq = np.arange(self._next, self._next + len(hops), dtype=np.int64)
         self._next += len(hops)
         columns["_seq"][hops] = seq
@@ -98,12 +102,19 @@ class Observer:
         for part in np.split(order, np.flatnonzero(np.diff(cpu[order])) + 1):
             if len(part):
                 state = self._cpus.setdefault(int(cpu[part[0]]), _Cpu())
-                self._of_cpu(
-                    state, at=hops[part], seq=seq[part], time=time[part], process=process[part], columns=columns
-                )
+                given = {"at": hops[part], "seq": seq[part], "time": time[part]}
+                self._of_cpu(state, **given, process=process[part], into_queue=into_queue[part], columns=columns)
 
     def _of_cpu(
-        self, state: _Cpu, *, at: Array, seq: Array, time: Array, process: Array, columns: dict[str, Array]
+        self,
+        state: _Cpu,
+        *,
+        at: Array,
+        seq: Array,
+        time: Array,
+        process: Array,
+        into_queue: Array,
+        columns: dict[str, Array],
     ) -> None:
         before = np.empty_like(seq)
         before[0], before[1:] = state.seq, seq[:-1]
@@ -113,8 +124,10 @@ class Observer:
         last_new = np.maximum.accumulate(np.where(new, np.arange(len(new)), -1))
         start = np.where(last_new >= 0, time[last_new], state.burst_ns)
         burst = state.burst + np.cumsum(new)
-        columns["_before"][at], columns["_idle"][at] = before, idle
+        queued = state.queued + np.cumsum(into_queue)
+        columns["_before"][at], columns["_idle"][at], columns["_queued"][at] = before, idle, queued
         columns["_burst"][at] = burst * BURST_PARTS + np.minimum((time - start) // self._limit, BURST_PARTS - 1)
+        state.queued = int(queued[-1])
         state.seq, state.time_ns = int(seq[-1]), int(time[-1])
         state.burst, state.burst_ns = int(burst[-1]), int(start[-1])
 

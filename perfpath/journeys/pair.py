@@ -42,6 +42,22 @@ class Pairs:
         return Pairs(self.request[rows], self.reply[rows], self.direct[rows])
 
 
+def first_of_each(pairs: Pairs, start: Array) -> Array:
+    """The pairs left where a reply is nobody's request: of pairs in a row every other one, from the first.
+
+    start: of each chain, ns.
+    """
+    asked_again = np.flatnonzero(np.isin(pairs.request, pairs.reply) | np.isin(pairs.reply, pairs.request))
+    keep = np.ones(len(pairs.request), dtype=bool)
+    replies: set[int] = set()
+    for number in asked_again[np.argsort(start[pairs.reply[asked_again]], kind="stable")].tolist():
+        if int(pairs.request[number]) in replies:
+            keep[number] = False
+        else:
+            replies.add(int(pairs.reply[number]))
+    return np.flatnonzero(keep)
+
+
 @dataclass(slots=True)
 class Ends:
     """What the pairing looks at of each chain: its first and last hop, and the devices next to the wire there.

@@ -57,6 +57,7 @@ SENT_TO_RECEIVED = (
 RECEIVED_TO_SENT = (ETHERNET, ETHERNET + TAG, ETHERNET - TAG, 0, TAG)
 ENCAPSULATION = 256  # bytes that tunnels, IPsec, options may add
 DECAPSULATION, LEAST_HEADER = 400, 8
+NEIGHBOUR = (28, 64, 72)  # L3 bytes of an ARP answer, of a neighbour advertisement without and with its option
 NESTED_NS = 20_000  # a device that sends through another does so within this time
 DIRECT_NS = 1_000_000
 
@@ -131,9 +132,21 @@ def steps_of(seen: Sightings) -> Steps:
     strong = np.where(
         from_tx,
         alike & (seen.tx & at_once | (seen.kind == _NETIF_RX)) | at_once & ~seen.tx,
-        (seen.context == INTERRUPT) & (seen.tx | (at_once & (seen.kind == _RECEIVE))),
+        (seen.context == INTERRUPT) & ((seen.tx & _alone(seen)) | (at_once & (seen.kind == _RECEIVE))),
     )
     return Steps(from_tx, gap, possible, exact, same, strong & seen.quiet & exact & (gap < DIRECT_NS))
+
+
+def _alone(seen: Sightings) -> Array:
+    """Hops before which nothing else can have waited on the CPU that would be worked on after the hop before.
+
+    A packet in the backlog exists until its turn, and its address is nobody else's; what was handed up ends at once,
+    and the next in the backlog may be given its address.
+    """
+    last = before(seen.kind) == _NETIF_RX
+    handed_up = (before(seen.kind) == _RECEIVE) & (before(before(seen.kind)) == _NETIF_RX) & before(seen.follows)
+    result: Array = last | (handed_up & (before(seen.queued) == before(before(seen.queued))))
+    return result
 
 
 def before(column: Array) -> Array:
@@ -199,6 +212,28 @@ def firm_steps(seen: Sightings, steps: Steps) -> Array:
     return firm
 
 
+def waited(seen: Sightings, steps: Steps) -> Array:
+    """Hops that waited for a neighbour's address: its answer was what their CPU saw last, on their device."""
+    result = np.zeros(len(seen), dtype=bool)
+    forwarded = np.flatnonzero(
+        seen.follows & seen.tx & ~steps.from_tx & (seen.context == INTERRUPT) & steps.exact & ~_elsewhere(seen)
+    )
+    asked, found = _last_on_cpu(seen, forwarded)
+    told = found & ~seen.tx[asked] & (seen.dev[asked] == seen.dev[forwarded])
+    told &= np.isin(seen.length[asked], NEIGHBOUR) & (seen.length[asked] + ETHERNET != seen.length[forwarded])
+    result[forwarded[told]] = True
+    return result
+
+
+def _last_on_cpu(seen: Sightings, at: Array) -> tuple[Array, Array]:
+    """(the sighting before each on its CPU, whether there is one)."""
+    if not len(seen):
+        return at, np.zeros(0, dtype=bool)
+    by_seq = np.argsort(seen.seq)
+    place = np.minimum(np.searchsorted(seen.seq, seen.cpu_before[at], sorter=by_seq), len(by_seq) - 1)
+    return by_seq[place], seen.seq[by_seq[place]] == seen.cpu_before[at]
+
+
 def overtaken(seen: Sightings, steps: Steps, cut: Array) -> Array:
     """Hops that forward what had been worked on before: its CPU's backlog is first in, first out.
 
@@ -234,12 +269,10 @@ def answers(seen: Sightings, steps: Steps, cut: Array) -> Array:
     result = np.zeros(len(cut), dtype=bool)
     if not len(candidates):
         return result
-    by_seq = np.argsort(seen.seq)
-    at = np.minimum(np.searchsorted(seen.seq, seen.cpu_before[candidates], sorter=by_seq), len(by_seq) - 1)
-    asked = by_seq[at]
+    asked, found = _last_on_cpu(seen, candidates)
     follower = np.minimum(asked + 1, len(cut) - 1)
     ended = (follower == asked) | (cut[follower] != JOINED) | later[follower]
-    fits = (seen.seq[asked] == seen.cpu_before[candidates]) & ~seen.tx[asked] & ended
+    fits = found & ~seen.tx[asked] & ended
     fits &= (seen.dev[asked] == seen.dev[candidates]) & (seen.length[asked] + ETHERNET == seen.length[candidates])
     result[candidates[fits]] = True
     return result

@@ -19,7 +19,7 @@ class Sightings:
 
     rows: its row in the observed table. follows: the entry before is of the same address.
     kind: number among the hop tracepoints. tx: direction. context: PROCESS, INTERRUPT, UNKNOWN.
-    seq, cpu_before, burst: as `observe.Observer` numbers them.
+    seq, cpu_before, queued, burst: as `observe.Observer` numbers them.
     quiet: nothing else was seen on its CPU since the entry before. freed: the address was freed since the entry before.
     """
 
@@ -35,6 +35,7 @@ class Sightings:
     context: Array
     seq: Array
     cpu_before: Array
+    queued: Array
     burst: Array
     quiet: Array
     freed: Array
@@ -77,6 +78,7 @@ def sighted(observed: Table, *, fallback: bool) -> Sightings:
         context=context_of(observed["flags"][rows]),
         seq=seq,
         cpu_before=before,
+        queued=observed["_queued"][rows],
         burst=observed["_burst"][rows],
         quiet=quiet & follows,
         freed=freed & follows,

@@ -145,7 +145,7 @@ class Topology:
         return Reach(places=_numbers(self._ports(master)), netns=self.receivers(place) - {place.netns})
 
     def _forwarded_from(self, place: Place) -> Reach:
-        """rx before tx. A bridge sends by its port what another port received; a bond's port sends what the bond did."""
+        """What is received, then sent: by a bridge's port what another port received, by a bond's port nothing."""
         if place.loopback:
             return NOWHERE
         master = self._master(place)

@@ -14,6 +14,7 @@ from perfpath.journeys.chains import NO_ORIGIN
 from perfpath.journeys.locate import Locator
 from perfpath.journeys.losses import Losses
 from perfpath.journeys.observe import Observer
+from perfpath.journeys.pair import first_of_each
 from perfpath.journeys.topology import Topology
 from perfpath.tables import concatenated
 
@@ -158,7 +159,9 @@ class Tracker:
         first = done.seen.rows[done.chains.starts]
         reply, request = done.observed["_reply"][first], done.observed["_request"][first]
         open_pair = (reply[done.pairs.request] == _UNASKED) & (request[done.pairs.reply] == _UNASKED)
+        open_pair &= request[done.pairs.request] < 0  # a reply asks nothing
         pairs = done.pairs.take(np.flatnonzero(open_pair))
+        pairs = pairs.take(first_of_each(pairs, done.seen.time[done.chains.starts]))
         start = done.seen.time[done.chains.starts]
         end = done.seen.time[done.chains.starts + done.chains.sizes - 1]
         before = settled_ns - self._options.reply_ns

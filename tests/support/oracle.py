@@ -139,8 +139,11 @@ class Watch:
                 found.append(Sight(int(time), int(cpu), event, int(address, 16), int(netns), packet))
         return found
 
-    def score(self, result: Result) -> Score:
-        """Compare every hop with the kernel's namespace, and journeys with echo packets."""
+    def score(self, result: Result, ours: set[int], prefix: str) -> Score:
+        """Compare every hop with the kernel's namespace, and journeys with echo packets.
+
+        Others work on this machine, too: only hops in `ours` count, and those at devices whose names begin with prefix.
+        """
         waiting: dict[tuple[int, str, int], list[Sight]] = defaultdict(list)
         for sight in sorted(self.sights(), key=lambda sight: sight.time):
             waiting[sight.cpu, sight.event, sight.address].append(sight)
@@ -149,8 +152,9 @@ class Watch:
         journeys_of: dict[tuple[int, ...], set[int]] = defaultdict(set)
         hops = result.hops
         columns = (hops[name].tolist() for name in ("time_ns", "cpu", "skbaddr", "netns", "journey"))
-        for (time, cpu, address, netns, journey), event in sorted(
-            zip(zip(*columns, strict=True), hops.texts("event"), strict=True)
+        texts = zip(hops.texts("event"), hops.texts("dev"), strict=True)
+        for (time, cpu, address, netns, journey), (event, dev) in sorted(
+            zip(zip(*columns, strict=True), texts, strict=True), key=lambda row: row[0]
         ):
             same = waiting[cpu, event or "", address]
             while same and same[0].time < time - JOINED_NS:
@@ -159,6 +163,8 @@ class Watch:
                 score.unseen += 1
                 continue
             sight = same.pop(0)
+            if sight.netns not in ours and not (dev or "").startswith(prefix):
+                continue
             score.right += netns == sight.netns
             score.unknown += netns == 0
             score.wrong += netns not in (0, sight.netns)
