@@ -70,7 +70,9 @@ def execute(options: argparse.Namespace) -> int:
     materials = gather(options)
     _remark(materials)
     if options.quiz:
-        return _quiz(materials, options)
+        from perfpath.commands.lesson_quiz import quiz
+
+        return quiz(materials, count=options.questions, seed=options.seed)
     return _publish(materials, options)
 
 
@@ -154,39 +156,6 @@ def _handout(pages: list[Page], wanted: str) -> str:
     from perfpath.render.lesson_handout import markdown, page_html
 
     return markdown(pages, title) if wanted == "markdown" else page_html(pages, title)
-
-
-def _quiz(materials: tuple[Material, ...], options: argparse.Namespace) -> int:
-    """Ask, read answers from standard input, one a line; its end is the end of the quiz."""
-    from perfpath.lessons import quiz_screen
-    from perfpath.lessons.quiz import answer_of, questions
-    from perfpath.render.console import Sink, console
-
-    asked = questions(materials, options.questions, options.seed)
-    screen = console(Sink(sys.stdout))
-    right = answered = 0
-    for number, question in enumerate(asked, start=1):
-        quiz_screen.ask(question, number, len(asked), screen)
-        answer = None
-        while answer is None and (line := _answer()):
-            answer = answer_of(line, question)
-        if answer is None:
-            break
-        answered += 1
-        right += answer == question.right
-        quiz_screen.judged(question, answer, screen)
-    quiz_screen.score(right, answered, len(asked), screen)
-    return EXIT_OK
-
-
-def _answer() -> str:
-    """A line of input, "" at its end."""
-    sys.stdout.write("your answer: ")
-    sys.stdout.flush()
-    line = sys.stdin.readline()
-    if not sys.stdin.isatty():
-        sys.stdout.write(f"{visible(line.rstrip())}\n")
-    return line
 
 
 def _remark(materials: Iterable[Material]) -> None:

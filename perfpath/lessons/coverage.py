@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from perfpath.lessons.truth import Packet, Place
+    from perfpath.lessons.packet import Packet, Place
 
 Sequence = tuple[tuple[str, int], ...]
 """(event, place) for each sighting that shows a place, in time order."""

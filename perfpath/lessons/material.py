@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from bisect import bisect_right
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +10,8 @@ from typing import TYPE_CHECKING
 from perfpath.errors import InputError, UsageError
 from perfpath.escape import visible
 from perfpath.lessons.coverage import Shape, shapes_of
-from perfpath.lessons.expand import Value, expand
-from perfpath.lessons.truth import Packet, Place, Truth, truth_of
+from perfpath.lessons.texts import texts_of
+from perfpath.lessons.truth import truth_of
 from perfpath.readers.source import CAPTURE_DATA, open_recording
 from perfpath.tracepoints import perf_name
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from perfpath.diagnostics import Diagnostics, Loss
+    from perfpath.lessons.packet import Packet, Truth
     from perfpath.lessons.scenarios import Scenario
     from perfpath.readers.perfdata.formats import Format
     from perfpath.readers.recording import Info
@@ -92,7 +92,7 @@ def read(path: str, name: str = "", known: Scenario | None = None) -> Material:
         events=events,
         formats=formats,
         names=[event or "?" for event in events.texts("event")],
-        text=_texts(events, formats),
+        text=texts_of(events, formats),
         truth=truth,
         shapes=shapes_of(label, whole),
         holes=len(truth.packets) - len(whole),
@@ -130,30 +130,6 @@ EXPECTED = frozenset({"net_dev_queue", "net_dev_start_xmit", "net_dev_xmit", "ne
 """Events that fire for nearly every packet: without them a recording was made of a selection."""
 
 
-def answers(packets: tuple[Packet, ...]) -> dict[int, int]:
-    """Reply by request, by number: it starts where the request ended, the other way, and soon after."""
-    starting: dict[Place, list[Packet]] = {}
-    for packet in packets:
-        if packet.places:
-            starting.setdefault(packet.places[0], []).append(packet)
-    found: dict[int, int] = {}
-    taken: set[int] = set()
-    for request in packets:
-        if request.number in taken or not request.places or request.places[-1].direction != "rx":
-            continue
-        candidates = starting.get(Place(request.places[-1].dev, "tx"), [])
-        at = bisect_right(candidates, request.number, key=lambda packet: packet.number)
-        while at < len(candidates) and candidates[at].number in taken:
-            at += 1
-        if at < len(candidates) and candidates[at].first_ns - request.first_ns <= REPLY_NS:
-            found[request.number] = candidates[at].number
-            taken.add(candidates[at].number)
-    return found
-
-
-REPLY_NS = 50_000_000
-
-
 def _formats(source: object) -> dict[str, Format]:
     """The recording's own formats; none where it is text."""
     by_name = getattr(source, "format", None)
@@ -175,57 +151,6 @@ def _joined(tables: list[Table]) -> Table:
     from perfpath.tables import concatenated
 
     return concatenated(tables)
-
-
-def _texts(events: Table, formats: dict[str, Format]) -> list[str]:
-    """The fields of each row as perf would print them, from the format's print fmt; `field=value` where it can't be."""
-    names = events.texts("event")
-    columns: dict[str, list[Value]] = {}
-    for event, form in formats.items():
-        for one in form.fields:
-            key = f"{event}.{one.name}"
-            if key in events:
-                columns[key] = list(events.texts(key)) if one.is_text else events[key].tolist()
-    plain = _plain(events) if not formats else []
-    found = []
-    for row, name in enumerate(names):
-        described = formats.get(name or "")
-        if described is None:
-            found.append(plain[row] if plain else "")
-            continue
-        form = described
-        own = [one.name for one in form.fields if not one.name.startswith("common_")]
-        values = {one: columns[f"{name}.{one}"][row] for one in own if f"{name}.{one}" in columns}
-        found.append(
-            expand(form.print_fmt, values) or " ".join(f"{one}={_shown(value)}" for one, value in values.items())
-        )
-    return found
-
-
-def _shown(value: Value) -> str:
-    """A value whose print fmt isn't understood."""
-    if isinstance(value, bytes):
-        return value.hex()
-    return f"{value:#x}" if isinstance(value, int) and value > ADDRESSES else str(value)
-
-
-ADDRESSES = 1 << 47
-"""Numbers from here on are kernel addresses, and shown as such."""
-
-
-def _plain(events: Table) -> list[str]:
-    """What a text recording has: device, address and length."""
-    rows = zip(events.texts("dev"), events["skbaddr"].tolist(), events["len"].tolist(), strict=True)
-    return [
-        " ".join(
-            [
-                *([f"dev={dev}"] if dev is not None else []),
-                *([f"skbaddr={address:#x}"] if address else []),
-                *([f"len={length}"] if length else []),
-            ]
-        )
-        for dev, address, length in rows
-    ]
 
 
 def _command(folder: Path, info: Info) -> tuple[str, ...]:

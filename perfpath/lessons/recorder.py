@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from perfpath.lessons.scenarios import Run, Scenario
+    from perfpath.lessons.networks import Run
+    from perfpath.lessons.scenarios import Scenario
 
 ALL_OF_THEM = "net:*"
 

@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from perfpath.errors import CaptureError, UsageError
-from perfpath.lessons import offloads
-from perfpath.lessons.truth import Place
+from perfpath.errors import UsageError
+from perfpath.lessons import networks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from perfpath.capture.lab import Lab
-
-Way = tuple[Place, ...]
-PINGS = ("-c", "2", "-i", "0.3", "-W", "2")
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What to trace in a network that has been built.
-
-    paths: the ways that packets must take, known from how it was built. note: what in it depends on this run.
-    """
-
-    command: tuple[str, ...]
-    paths: tuple[Way, ...]
-    note: str = ""
+    from perfpath.lessons.networks import Run, Way
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,168 +26,58 @@ class Scenario:
     extra: tuple[str, ...] = ()
 
 
-def path(text: str) -> Way:
-    """`tx br0, tx port, rx eth0` as places."""
-    steps = (step.strip().split(" ", 1) for step in text.split(","))
-    return tuple(Place(dev, direction) for direction, dev in steps)
-
-
-def _loopback(lab: Lab) -> Run:
-    del lab
-    way = path("tx lo, rx lo")
-    return Run(("ping", *PINGS, "127.0.0.1"), (way,))
-
-
-def _bridged(lab: Lab) -> tuple[str, str, str, str]:
-    """A bridge on the host with one namespace behind it: the names of bridge, port and namespace, and its address."""
-    bridge, port, net = f"{lab.prefix}br", f"{lab.prefix}ve", lab.subnet()
-    inside = lab.namespace("box")
-    lab.veth("", port, inside, "eth0")
-    lab.bridge("", bridge, port)
-    lab.address("", bridge, f"{net[1]}/24")
-    lab.address(inside, "eth0", f"{net[2]}/24")
-    _warm(lab, "", str(net[2]))
-    return bridge, port, inside, str(net[2])
-
-
-def _container(lab: Lab) -> Run:
-    bridge, port, _, address = _bridged(lab)
-    ways = (path(f"tx {bridge}, tx {port}, rx eth0"), path(f"tx eth0, rx {port}, rx {bridge}"))
-    return Run(
-        ("ping", *PINGS, address), ways, f"{bridge} is the bridge, {port} its port; eth0 is inside the namespace"
-    )
-
-
-def _external(lab: Lab) -> Run:
-    card, net, far = f"{lab.prefix}wl", lab.subnet(), lab.subnet()
-    router, phone = lab.namespace("router"), lab.namespace("phone")
-    lab.veth("", card, router, "wlan0")
-    lab.veth(router, "eth1", phone, "eth0")
-    for netns, dev in (("", card), (router, "wlan0")):
-        offloads.like_a_card(netns, dev)
-    lab.address("", card, f"{net[2]}/24")
-    lab.address(router, "wlan0", f"{net[1]}/24")
-    lab.address(router, "eth1", f"{far[1]}/24")
-    lab.address(phone, "eth0", f"{far[2]}/24")
-    lab.forward(router)
-    lab.ip("route", "add", str(far), "via", str(net[1]))
-    lab.ip("route", "add", "default", "via", str(far[1]), netns=phone)
-    _warm(lab, "", str(far[2]))
-    out = path(f"tx {card}, rx wlan0, tx eth1, rx eth0")
-    back = path(f"tx eth0, rx eth1, tx wlan0, rx {card}")
-    return Run(
-        ("ping", *PINGS, str(far[2])), (out, back), f"{card} stands for this machine's card: it has NAPI, as real ones"
-    )
-
-
-def _router(lab: Lab) -> Run:
-    left, middle, right = (lab.namespace(label) for label in ("left", "middle", "right"))
-    one, two = lab.subnet(), lab.subnet()
-    lab.veth(left, "eth0", middle, "eth0")
-    lab.veth(middle, "eth1", right, "eth1")
-    lab.address(left, "eth0", f"{one[2]}/24")
-    lab.address(middle, "eth0", f"{one[1]}/24")
-    lab.address(middle, "eth1", f"{two[1]}/24")
-    lab.address(right, "eth1", f"{two[2]}/24")
-    lab.forward(middle)
-    lab.ip("route", "add", "default", "via", str(one[1]), netns=left)
-    lab.ip("route", "add", "default", "via", str(two[1]), netns=right)
-    _warm(lab, left, str(two[2]))
-    ways = (path("tx eth0, rx eth0, tx eth1, rx eth1"), path("tx eth1, rx eth1, tx eth0, rx eth0"))
-    command = tuple(lab.command(left, "ping", *PINGS, str(two[2])))
-    return Run(command, ways, "eth0 is two devices, one in each of two namespaces; so is eth1")
-
-
-def _vxlan(lab: Lab) -> Run:
-    ends = (lab.namespace("one"), lab.namespace("two"))
-    under, over = lab.subnet(), lab.subnet()
-    lab.veth(ends[0], "eth0", ends[1], "eth0")
-    for at, netns in enumerate(ends, start=1):
-        lab.address(netns, "eth0", f"{under[at]}/24")
-        remote = str(under[3 - at])
-        tunnel = ("type", "vxlan", "id", "42", "dstport", "4789", "remote", remote, "dev", "eth0")
-        lab.ip("link", "add", "vx0", *tunnel, netns=netns)
-        lab.up(netns, "vx0")
-        lab.address(netns, "vx0", f"{over[at]}/24")
-    _warm(lab, ends[0], str(over[2]))
-    way = path("tx vx0, tx eth0, rx eth0, rx vx0")
-    return Run(tuple(lab.command(ends[0], "ping", *PINGS, str(over[2]))), (way,), "vx0 is the tunnel, eth0 carries it")
-
-
-RULES = """table inet lesson {
-  chain input {
-    type filter hook input priority 0; policy accept;
-    ip protocol icmp drop
-  }
-}
-"""
-
-
-def _drop(lab: Lab) -> Run:
-    if shutil.which("nft") is None:
-        raise CaptureError("the `nft` command is missing, for the firewall rule: install nftables")
-    bridge, port, inside, address = _bridged(lab)
-    lab.run(inside, "nft", "-f", "-", stdin=RULES)
-    way = path(f"tx {bridge}, tx {port}, rx eth0")
-    return Run(("ping", "-c", "1", "-W", "1", address), (way,), "the namespace's firewall drops ICMP: no reply")
-
-
-def _queue(lab: Lab) -> Run:
-    if shutil.which("tc") is None:
-        raise CaptureError("the `tc` command is missing, for the queueing discipline: install iproute2")
-    bridge, port, _, address = _bridged(lab)
-    lab.run("", "tc", "qdisc", "add", "dev", port, "root", "blackhole")
-    way = path(f"tx {bridge}, tx {port}")
-    return Run(("ping", "-c", "1", "-W", "1", address), (way,), f"the queue of {port} takes every packet and loses it")
-
-
-BULK_BYTES = 30_000
-
-
-def _bulk(lab: Lab) -> Run:
-    sender, receiver, net = lab.namespace("sender"), lab.namespace("receiver"), lab.subnet()
-    lab.veth(sender, "eth0", receiver, "eth1")
-    for at, (netns, dev) in enumerate(((sender, "eth0"), (receiver, "eth1")), start=1):
-        offloads.like_a_card(netns, dev)
-        lab.ip("link", "set", dev, "gso_max_segs", "1", netns=netns)
-        lab.address(netns, dev, f"{net[at]}/24")
-    lab.run(receiver, "tee", "/sys/class/net/eth1/gro_flush_timeout", stdin="100000")  # ns; a card gets batches instead
-    _warm(lab, sender, str(net[2]))
-    command = (sys.executable, "-P", "-m", "perfpath.lessons.bulk", sender, receiver, str(net[1]), str(BULK_BYTES))
-    return Run(command, (path("tx eth0, rx eth1"), path("tx eth1, rx eth0")), "eth0 sends, eth1 receives and merges")
-
+DROPS = ("skb:kfree_skb",)
 
 SCENARIOS = (
-    Scenario("loopback", "ping this host itself", "every event there is, for the shortest way there is", _loopback),
+    Scenario(
+        "loopback",
+        "ping this host itself",
+        "every event there is, for the shortest way there is",
+        networks.loopback,
+    ),
     Scenario(
         "container",
         "ping a namespace behind a bridge",
         "several devices: calls nest, and end in reverse order; a bridge passes the reply up",
-        _container,
+        networks.container,
     ),
     Scenario(
         "external",
         "ping a phone behind a router, through a card with NAPI",
         "how a packet arrives at a real card: napi_gro_receive_entry, and no netif_rx",
-        _external,
+        networks.external,
     ),
     Scenario(
         "router",
         "ping across a router, all in namespaces",
         "a name is not a device: both ends of each link are called the same",
-        _router,
+        networks.router,
     ),
     Scenario(
-        "vxlan", "ping through a VXLAN tunnel", "one packet on two devices at once, and longer on one of them", _vxlan
+        "vxlan",
+        "ping through a VXLAN tunnel",
+        "one packet on two devices at once, and longer on one of them",
+        networks.vxlan,
     ),
     Scenario(
-        "drop", "ping against a firewall rule", "where a way ends, and which event says why", _drop, ("skb:kfree_skb",)
+        "drop",
+        "ping against a firewall rule",
+        "where a way ends, and which event says why",
+        networks.drop,
+        DROPS,
     ),
     Scenario(
-        "queue", "ping into a queue that loses packets", "handed to a queue is not yet sent", _queue, ("skb:kfree_skb",)
+        "queue",
+        "ping into a queue that loses packets",
+        "handed to a queue is not yet sent",
+        networks.queue,
+        DROPS,
     ),
     Scenario(
-        "bulk", "send a file over TCP to a card with GRO", "packets merge: what is delivered is not what arrived", _bulk
+        "bulk",
+        "send a file over TCP to a card with GRO",
+        "packets merge: what is delivered is not what arrived",
+        networks.bulk,
     ),
 )
 """In the order of the lesson."""
@@ -226,8 +99,3 @@ def names(scenarios: Iterable[Scenario]) -> list[str]:
 def matches(expected: Sequence[Way], found: Iterable[Way]) -> bool:
     """Whether a recording has every way that the network was built for."""
     return set(expected) <= set(found)
-
-
-def _warm(lab: Lab, netns: str, address: str) -> None:
-    """One ping before anything is traced: it shows that all is up, and settles the ARP entries."""
-    lab.run(netns, "ping", "-c", "1", "-W", "2", address)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from perfpath.render.lesson_page import Page
 
-COLUMNS = 118
+COLUMNS = 132
 CELL, LINE, MARGIN = 8.4, 19, 16  # pixels; the font is 14 high
 
 

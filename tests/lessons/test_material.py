@@ -8,8 +8,9 @@ import pytest
 from witness import events_of
 
 from perfpath.errors import InputError, UsageError
+from perfpath.lessons.answers import answers
 from perfpath.lessons.lesson import Lesson
-from perfpath.lessons.material import answers, read
+from perfpath.lessons.material import read
 from perfpath.lessons.samples import load, load_folder
 from perfpath.lessons.scenarios import SCENARIOS, names
 from perfpath.lessons.steps import pages

@@ -14,8 +14,9 @@ from perfpath.lessons import samples
 from perfpath.lessons.coverage import Shape, fired, judge, matrix_of, shapes_of
 from perfpath.lessons.lesson import Lesson
 from perfpath.lessons.material import read
+from perfpath.lessons.packet import Place
 from perfpath.lessons.search import exact_sets, nearest
-from perfpath.lessons.truth import Place, truth_of
+from perfpath.lessons.truth import truth_of
 from perfpath.tracepoints import MAIN
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -12,10 +13,14 @@ from witness import events_of
 from perfpath.diagnostics import Diagnostics
 from perfpath.journeys.tracker import follow
 from perfpath.lessons.material import read
-from perfpath.lessons.scenarios import SCENARIOS, path
-from perfpath.lessons.truth import Truth, truth_of
+from perfpath.lessons.networks import path
+from perfpath.lessons.scenarios import SCENARIOS
+from perfpath.lessons.truth import truth_of
 from perfpath.readers.source import open_recording
 from perfpath.tables import concatenated
+
+if TYPE_CHECKING:
+    from perfpath.lessons.packet import Truth
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from perfpath.lessons.material import answers
+from perfpath.lessons.answers import answers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from perfpath.lessons.material import Material
-    from perfpath.lessons.truth import Packet, Sighting
+    from perfpath.lessons.packet import Packet, Sighting
 
 
 @dataclass(frozen=True, slots=True)

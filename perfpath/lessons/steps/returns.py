@@ -12,7 +12,7 @@ from perfpath.render.lesson_page import Line, Page, Span, line, packet_style
 if TYPE_CHECKING:
     from perfpath.lessons.lesson import Lesson
     from perfpath.lessons.material import Material
-    from perfpath.lessons.truth import Packet, Sighting
+    from perfpath.lessons.packet import Packet, Sighting
 
 TITLE = "4. The way back is not the reply"
 
