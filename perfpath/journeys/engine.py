@@ -23,7 +23,7 @@ LOSS_MARGIN_NS = 100_000
 """A loss so soon after a packet's last hop, or before its first, may have taken more of its hops."""
 
 NO_START = (rules.LOSS, rules.LENGTH)  # after these the first hop seen may not be the packet's first
-KNOWN_BY = ("", locate.KERNEL, locate.CONTEXT, locate.LINK)
+KNOWN_BY = ("", locate.KERNEL, locate.SOCKET, locate.CONTEXT, locate.LINK)
 
 
 @dataclass(slots=True)
@@ -78,12 +78,15 @@ def run(observed: Table, locator: Locator, losses: Losses, *, gap_ns: int, reply
 
 
 def _kernel_places(observed: Table, seen: Sightings) -> Array:
-    """For each sighting its namespace as the event itself has it, as `_Placing.known` codes it."""
+    """For each sighting its namespace as the event or a packet socket has it, as `_Placing.known` codes it."""
     netns = observed["netns"]
     if netns.strides == (0,) and not (len(netns) and netns[0]):
         return np.zeros(len(seen), dtype=np.int64)
     values = netns[seen.rows].astype(np.int64)
-    values[values != 0] |= KNOWN_BY.index(locate.KERNEL) << 32
+    by = np.full(len(values), KNOWN_BY.index(locate.KERNEL) << 32)
+    if "by_socket" in observed:
+        by[observed["by_socket"][seen.rows]] = KNOWN_BY.index(locate.SOCKET) << 32
+    values[values != 0] |= by[values != 0]
     return values
 
 
@@ -152,8 +155,8 @@ class _Placing:
 
     def _with_senders(self) -> Array:
         """What is known beforehand, with the senders' namespaces at the first hops that processes sent."""
-        known = self.known & ((2 << 32) - 1)  # only what the kernel said
-        known[(known >> 32) != KNOWN_BY.index(locate.KERNEL)] = 0
+        seen_there = np.isin(self.known >> 32, (KNOWN_BY.index(locate.KERNEL), KNOWN_BY.index(locate.SOCKET)))
+        known = np.where(seen_there, self.known, 0)  # only what the kernel or a socket said
         cut = self.cuts.rule
         starts = np.flatnonzero((cut != rules.JOINED) & ~np.isin(cut, NO_START))
         seen = self.seen

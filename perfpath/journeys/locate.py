@@ -193,7 +193,7 @@ class Locator:
         pinned = bool(step.netns) and inums == [step.netns]
         all_inums = {place.netns for place in self.topology.candidates(step.dev or "")}
         doubted = broken and (number in broken or number + 1 in broken or len(all_inums) > 1)
-        if len(inums) > 1 or (doubted and not (pinned and step.by == KERNEL)):
+        if len(inums) > 1 or (doubted and not (pinned and step.by in (KERNEL, SOCKET))):
             return Spot(candidates=tuple(sorted(all_inums) if doubted else inums), places=domain)
         evidence = step.by if pinned else UNIQUE if len(all_inums) == 1 else LINK
         names = {place.namespace.name for place in places}
