@@ -9,6 +9,7 @@ import numpy as np
 
 from perfpath.journeys import rules
 from perfpath.journeys.observe import HOP_NAMES, IS_TX, PROCESS
+from perfpath.journeys.topology import Seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,26 +32,34 @@ _DENSE_PAIRS = 2048
 class Spots:
     """The distinct (device, tracepoint) of some sightings.
 
-    of: for each sighting the number of its spot. dev, kind: codes by spot.
+    of: for each sighting the number of its spot. dev, kind: codes by spot; era: as `Topology.changes` has it.
     """
 
     of: Array
     dev: Array
     kind: Array
+    era: Array
 
     def __len__(self) -> int:
         return len(self.dev)
 
 
-def spots_of(seen: Sightings) -> Spots:
+def spots_of(seen: Sightings, topology: Topology | None) -> Spots:
     """Number what was seen."""
     width = len(HOP_NAMES)
     key = (seen.dev + 1) * width + seen.kind
-    used = np.zeros(int(key.max(initial=-1)) + 1, dtype=bool)
-    used[key] = True
-    known = np.flatnonzero(used)
-    number = np.cumsum(used, dtype=np.int32) - 1
-    return Spots(number[key], known // width - 1, known % width)
+    eras = 1
+    if topology is not None and topology.changes:
+        eras = len(topology.changes) + 1
+        key = key.astype(np.int64) * eras + np.searchsorted(topology.changes, seen.time)
+    if key.max(initial=0) > _DENSE_PAIRS**2:
+        known, number = np.unique(key, return_inverse=True)
+    else:
+        used = np.zeros(int(key.max(initial=-1)) + 1, dtype=bool)
+        used[key] = True
+        known = np.flatnonzero(used)
+        number = (np.cumsum(used, dtype=np.int32) - 1)[key]
+    return Spots(number, known // eras // width - 1, known // eras % width, known % eras)
 
 
 @dataclass(slots=True)
@@ -146,9 +155,13 @@ def looked_up(keys: Array, limit: int, answer: Callable[[int], int]) -> Array:
 def _step(pair: int, spots: Spots, devices: Names, topology: Topology) -> int:
     first, second = divmod(pair, len(spots))
     name, to = devices[spots.dev[first]], devices[spots.dev[second]]
-    if name is None or to is None or not topology.candidates(name) or not topology.candidates(to):
+    if name is None or to is None:
         return UNLISTED
-    steps = topology.steps(name, bool(IS_TX[spots.kind[first]]), to, bool(IS_TX[spots.kind[second]]))
+    here = Seen(name, bool(IS_TX[spots.kind[first]]), int(spots.era[first]))
+    there = Seen(to, bool(IS_TX[spots.kind[second]]), int(spots.era[second]))
+    if not topology.candidates(here.name, here.era) or not topology.candidates(there.name, there.era):
+        return UNLISTED
+    steps = topology.steps(here, there)
     return LISTED if any(steps.values()) else NO_WAY
 
 

@@ -48,7 +48,7 @@ class Pass:
 def run(observed: Table, locator: Locator, losses: Losses, *, gap_ns: int, reply_ns: int, fallback: bool) -> Pass:
     """Follow all packets in an observed table."""
     seen = sighted(observed, fallback=fallback)
-    spots = chaining.spots_of(seen)
+    spots = chaining.spots_of(seen, locator.topology)
     threads = chaining.kernel_threads(observed.names["comm"], observed["comm"][seen.rows], seen.context)
     locator.know_steps(both_directions(observed.names["event"]) and not fallback)
     cuts = chaining.cut_chains(
@@ -177,10 +177,11 @@ class _Placing:
         texts = self.observed.names["dev"]
         spots = self.spots.of[hops]
         return tuple(
-            locate.Step(texts[dev], tx, known & 0xFFFFFFFF, KNOWN_BY[known >> 32], firm)
-            for dev, tx, known, firm in zip(
+            locate.Step(texts[dev], tx, era, known & 0xFFFFFFFF, KNOWN_BY[known >> 32], firm)
+            for dev, tx, era, known, firm in zip(
                 self.spots.dev[spots].tolist(),
                 IS_TX[self.spots.kind[spots]].tolist(),
+                self.spots.era[spots].tolist(),
                 self.known[hops].tolist(),
                 (self.cuts.firm[hops] | (self.cuts.rule[hops] != rules.JOINED)).tolist(),
                 strict=True,

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from perfpath.journeys.topology import Seen
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -28,6 +30,7 @@ class Step:
 
     dev: str | None
     tx: bool
+    era: int = 0
     netns: int = 0
     by: str = ""
     firm: bool = True
@@ -100,7 +103,7 @@ class Locator:
         """The candidates of each hop; None where anything may be, known or not."""
         domains: list[frozenset[int] | None] = []
         for step in path:
-            found = self.topology.candidates(step.dev) if self.topology and step.dev is not None else []
+            found = self.topology.candidates(step.dev, step.era) if self.topology and step.dev is not None else []
             if step.netns:
                 fitting = [place for place in found if self._fits(place, step)]
                 found = fitting if fitting or step.by != CONTEXT or not self._lists(step.netns) else found
@@ -183,7 +186,7 @@ class Locator:
 
     def _steps(self, step: Step, to: Step) -> dict[int, frozenset[int]]:
         assert self.topology is not None and step.dev is not None and to.dev is not None  # noqa: S101, PT018
-        return self.topology.steps(step.dev, step.tx, to.dev, to.tx)
+        return self.topology.steps(Seen(step.dev, step.tx, step.era), Seen(to.dev, to.tx, to.era))
 
     def _spot(self, step: Step, domain: frozenset[int] | None, broken: set[int], number: int = -1) -> Spot:
         if self.topology is None or domain is None:
@@ -191,7 +194,7 @@ class Locator:
         places = [self.topology.places[each] for each in domain]
         inums = sorted({place.netns for place in places})
         pinned = bool(step.netns) and inums == [step.netns]
-        all_inums = {place.netns for place in self.topology.candidates(step.dev or "")}
+        all_inums = {place.netns for place in self.topology.candidates(step.dev or "", step.era)}
         doubted = broken and (number in broken or number + 1 in broken or len(all_inums) > 1)
         if len(inums) > 1 or (doubted and not (pinned and step.by in (KERNEL, SOCKET))):
             return Spot(candidates=tuple(sorted(all_inums) if doubted else inums), places=domain)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,6 +26,17 @@ ROUTED = frozenset({"vrf", "ifb"})  # these hand packets to any device of their 
 IP_TUNNELS = ("gre", "gretap", "ip6gre", "ip6gretap", "erspan", "ip6erspan", "ipip", "sit", "ip6tnl", "vti", "vti6")
 TUNNELS = frozenset((*IP_TUNNELS, "vxlan", "geneve", "xfrm", "wireguard", "bareudp", "gtp"))
 WILD = "?"  # the kind of an interface that may exist in a namespace nobody could look into
+
+
+NEVER, EVER = -(2**63), 2**63 - 1
+
+
+class Seen(NamedTuple):
+    """A device's name as a hop shows it. era: between which changes of the inventory (`Topology.changes`)."""
+
+    name: str
+    tx: bool
+    era: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +70,13 @@ class Place:
     interface: Interface
     namespace: Namespace
 
+    def existed(self, since: int, until: int) -> bool:
+        """Whether it can have existed at some time between the two."""
+        times = (self.namespace, self.interface)
+        born = max(each.born_ns if each.born_ns is not None else NEVER for each in times)
+        gone = min(each.gone_ns if each.gone_ns is not None else EVER for each in times)
+        return born <= until and gone >= since
+
     @property
     def loopback(self) -> bool:
         """True for a namespace's `lo`, which has no kind."""
@@ -66,10 +84,14 @@ class Place:
 
 
 class Topology:
-    """An inventory as places and possible steps. Steps are looked up once for each pair and direction."""
+    """An inventory as places and possible steps. Steps are looked up once for each pair and direction.
 
-    def __init__(self, inventory: Inventory) -> None:
+    timed: the recording's times are the inventory's (CLOCK_MONOTONIC), so that what was born or gone at a time counts.
+    """
+
+    def __init__(self, inventory: Inventory, *, timed: bool = False) -> None:
         self.inventory = inventory
+        self.changes = _changes(inventory) if timed else []
         self.places: list[Place] = []
         self.by_name: dict[str, list[Place]] = {}
         self._by_index: dict[tuple[int, int], list[Place]] = {}
@@ -78,7 +100,8 @@ class Topology:
             for interface in namespace.interfaces:
                 self._add(interface, namespace)
         self._reach: dict[tuple[int, bool, bool, bool], Reach] = {}
-        self._steps: dict[tuple[str, bool, str, bool], dict[int, frozenset[int]]] = {}
+        self._steps: dict[tuple[Seen, Seen], dict[int, frozenset[int]]] = {}
+        self._there: dict[tuple[str, int], list[Place]] = {}
 
     def _add(self, interface: Interface, namespace: Namespace) -> Place:
         place = Place(len(self.places), interface.netns, interface.name, interface.kind, interface, namespace)
@@ -87,8 +110,20 @@ class Topology:
         self._by_index.setdefault((interface.netns, interface.ifindex), []).append(place)
         return place
 
-    def candidates(self, name: str) -> list[Place]:
-        """All interfaces that a name may mean; none where the inventory doesn't know it."""
+    def candidates(self, name: str, era: int = 0) -> list[Place]:
+        """All interfaces that a name may mean in an era; none where the inventory doesn't know it."""
+        if not self.changes:
+            return self._named(name)
+        if (name, era) not in self._there:
+            since, until = self._span(era)
+            self._there[name, era] = [place for place in self._named(name) if place.existed(since, until)]
+        return self._there[name, era]
+
+    def _span(self, era: int) -> tuple[int, int]:
+        since = self.changes[era - 1] if era else NEVER
+        return since, self.changes[era] if era < len(self.changes) else EVER
+
+    def _named(self, name: str) -> list[Place]:
         if self._unreadable and not any(place.kind == WILD for place in self.by_name.get(name, ())):
             from perfpath.netns.inventory import Interface
 
@@ -96,16 +131,15 @@ class Topology:
                 self._add(Interface(namespace.inum, -1, name, WILD), namespace)
         return self.by_name.get(name, [])
 
-    def steps(self, name: str, tx: bool, to: str, to_tx: bool) -> dict[int, frozenset[int]]:
-        """For each candidate of a place, the candidates of the next that it can reach."""
-        key = (name, tx, to, to_tx)
-        if key not in self._steps:
-            ahead = self.candidates(to)
-            self._steps[key] = {
-                place.number: frozenset(each.number for each in ahead if self.possible(place, tx, each, to_tx))
-                for place in self.candidates(name)
+    def steps(self, seen: Seen, to: Seen) -> dict[int, frozenset[int]]:
+        """For each candidate of a sighting, the candidates of the next that it can reach."""
+        if (seen, to) not in self._steps:
+            ahead = self.candidates(to.name, to.era)
+            self._steps[seen, to] = {
+                place.number: frozenset(each.number for each in ahead if self.possible(place, seen.tx, each, to.tx))
+                for place in self.candidates(seen.name, seen.era)
             }
-        return self._steps[key]
+        return self._steps[seen, to]
 
     def possible(self, place: Place, tx: bool, to: Place, to_tx: bool) -> bool:
         """Whether a packet seen at the one place can be seen at the other next."""
@@ -264,6 +298,13 @@ class Topology:
 
     def _ports(self, place: Place) -> list[Place]:
         return self._slaves.get((place.netns, place.interface.ifindex), [])
+
+
+def _changes(inventory: Inventory) -> list[int]:
+    """All times at which something came or went, in order."""
+    things: list[Namespace | Interface] = [*inventory.namespaces]
+    things += [interface for namespace in inventory.namespaces for interface in namespace.interfaces]
+    return sorted({time for thing in things for time in (thing.born_ns, thing.gone_ns) if time is not None})
 
 
 def _numbers(places: Iterable[Place]) -> frozenset[int]:

@@ -31,10 +31,13 @@ class Options:
 
     gap_ns: two sightings of one skbaddr further apart than this are two packets.
     reply_ns: a reply begins at most this long after its request ended.
+    monotonic: the events' times are CLOCK_MONOTONIC, as those of the inventory (Info.clockid is 1): interfaces count
+        only while they existed.
     """
 
     gap_ns: int = 1_000_000_000
     reply_ns: int = 10_000_000
+    monotonic: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,7 @@ class Tracker:
     def __init__(self, inventory: Inventory | None, diagnostics: Diagnostics, options: Options | None = None) -> None:
         self._options = options or Options()
         self._diagnostics = diagnostics
-        self._locator = Locator(None if inventory is None else Topology(inventory))
+        self.know(inventory)
         self._observer = Observer(self._options.reply_ns)
         self._builder = Builder()
         self._held: Table | None = None
@@ -102,7 +105,8 @@ class Tracker:
 
     def know(self, inventory: Inventory | None) -> None:
         """Go on with what is known by now of the topology: journeys still open are placed anew."""
-        self._locator = Locator(None if inventory is None else Topology(inventory))
+        topology = None if inventory is None else Topology(inventory, timed=self._options.monotonic)
+        self._locator = Locator(topology)
 
     def close(self) -> Result:
         """The end of the stream: all journeys that were still open."""
