@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from oracle import Score, Watch, missing
 
-from perfpath.journeys.tracker import Result, follow
+from perfpath.errors import CaptureError
+from perfpath.journeys.tracker import Options, Result, follow
 from perfpath.netns.live import take
 from perfpath.netns.saved import to_json
+from perfpath.netns.watch import Watcher
 from perfpath.readers.source import open_recording
 from perfpath.tables import concatenated
 
@@ -53,7 +57,7 @@ def pings(flows: list[Ping], *, count: int = COUNT, interval: float = 0.004) -> 
 def followed(watch: Watch, inventory: Inventory | None) -> tuple[Result, Diagnostics]:
     source = open_recording(str(watch.recording))
     table = concatenated(list(source.batches()))
-    return follow(table, inventory, source.diagnostics), source.diagnostics
+    return follow(table, inventory, source.diagnostics, Options(monotonic=True)), source.diagnostics
 
 
 def judged(name: str, watch: Watch, lab: Lab, flows: int, *, located: float = 0.99) -> Score:
@@ -186,3 +190,97 @@ def test_twins(lab: Lab, tmp_path: Path) -> None:
     with Watch(tmp_path) as watch:
         pings(flows)
     judged("twins", watch, lab, len(flows))
+
+
+def test_namespaces_that_come_and_go(lab: Lab, tmp_path: Path) -> None:
+    """Three containers one after the other, of the same name and wiring, ping through a bridge that stays."""
+    net = lab.subnet()
+    stays = lab.namespace("stays")
+    bridge, port = f"{lab.prefix}br", f"{lab.prefix}v"
+    lab.veth(stays, "eth0", "", f"{port}0")
+    lab.address(stays, "eth0", f"{net[10]}/24")
+    lab.bridge("", bridge, f"{port}0")
+    inums: set[int] = set()
+    with Watch(tmp_path) as watch, Watcher(take()) as watcher:
+        for _ in range(3):
+            box = lab.namespace("box")
+            lab.veth(box, "eth0", "", f"{port}1")
+            lab.address(box, "eth0", f"{net[11]}/24")
+            lab.ip("link", "set", "dev", f"{port}1", "master", bridge)
+            lab.up("", f"{port}1")
+            version = watcher.version
+            pings([(box, str(net[10])), (stays, str(net[11]))])
+            inums.add(os.stat(f"/run/netns/{box}").st_ino)  # noqa: PTH116
+            assert watcher.version >= version
+            lab.ip("netns", "delete", box)
+    scored("namespaces come and go", watch, lab, watcher.inventory, inums)
+    with_only_the_end = scored("  and only the end is known", watch, lab, take(), inums)
+    assert with_only_the_end.wrong == 0
+
+
+def test_macvlan_and_ipvlan(lab: Lab, tmp_path: Path) -> None:
+    for kind in ("macvlan", "ipvlan"):
+        net = lab.subnet()
+        host, outside = lab.namespace(f"{kind}h"), lab.namespace(f"{kind}o")
+        lab.veth(host, "eth0", outside, "eth0")
+        lab.address(outside, "eth0", f"{net[9]}/24")
+        boxes = [lab.namespace(f"{kind}{number}") for number in range(2)]
+        for number, box in enumerate(boxes):
+            mode = "bridge" if kind == "macvlan" else "l2"
+            try:
+                lab.ip("link", "add", f"x{number}", "link", "eth0", "type", kind, "mode", mode, netns=host)
+            except CaptureError as error:
+                pytest.skip(f"this kernel has no {kind}: {error}")
+            lab.ip("link", "set", f"x{number}", "netns", box, netns=host)
+            lab.ip("link", "set", f"x{number}", "name", "eth0", netns=box)
+            lab.up(box, "eth0")
+            lab.address(box, "eth0", f"{net[10 + number]}/24")
+        flows = [(boxes[0], str(net[11])), (boxes[1], str(net[9])), (outside, str(net[10]))]
+        with Watch(tmp_path) as watch:
+            pings(flows)
+        judged(kind, watch, lab, len(flows))
+
+
+def scored(name: str, watch: Watch, lab: Lab, inventory: Inventory, inums: set[int]) -> Score:
+    """Follow with that inventory, compare, print; nothing may be wrong."""
+    result, _ = followed(watch, inventory)
+    watch.recording.with_name("inventory.json").write_text(to_json(inventory))
+    ours = inums | {each.inum for each in inventory.namespaces if each.name.startswith(lab.prefix)}
+    score = watch.score(result, ours, lab.prefix)
+    print(f"\n{name:>28}: {score}")  # noqa: T201
+    assert (score.wrong, score.joined, score.cut) == (0, 0, 0)
+    return score
+
+
+@pytest.mark.parametrize("packets", [200_000])
+def test_a_flood_over_a_bridge(lab: Lab, tmp_path: Path, packets: int) -> None:
+    net = lab.subnet()
+    left, right = lab.namespace("left"), lab.namespace("right")
+    bridge = f"{lab.prefix}br"
+    for number, box in enumerate((left, right)):
+        lab.veth(box, "eth0", "", f"{lab.prefix}v{number}")
+        lab.address(box, "eth0", f"{net[10 + number]}/24")
+    lab.bridge("", bridge, f"{lab.prefix}v0", f"{lab.prefix}v1")
+    pings([(left, str(net[11]))], count=1)
+    flood = (
+        "import socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+        f"s.connect(('{net[11]}', 9))\n"
+        f"for _ in range({packets}):\n  try: s.send(b'x' * 64)\n  except ConnectionRefusedError: s.send(b'x' * 64)\n"
+    )
+    with Watch(tmp_path, oracle=False) as watch:
+        lab.ip("netns", "exec", left, sys.executable, "-c", flood)
+    inventory = take()
+    result, diagnostics = followed(watch, inventory)
+    length = 64 + 28 + 14
+    hops = result.hops
+    first = (hops["hop"] == 0) & (hops["len"] == length)
+    inums = {name: os.stat(f"/run/netns/{name}").st_ino for name in (left, right)}  # noqa: PTH116
+    mine = np.isin(hops["journey"], hops["journey"][first & (hops["netns"] == inums[left])])
+    traced = np.count_nonzero((hops["len"] == length) & (hops["hop"] == 0) & mine)
+    paths = Counter(result.journeys["hops"][np.isin(result.journeys["journey"], hops["journey"][mine])].tolist())
+    print(f"\n{'flood':>28}: {packets} sent, {traced} journeys, hops {dict(paths)}, lost {diagnostics.lost}")  # noqa: T201
+    assert not diagnostics.lost
+    assert paths == {4: packets}
+    host = next(each.inum for each in inventory.namespaces if each.origin == "host")
+    places = hops["netns"][mine].reshape(-1, 4)
+    assert (places == [inums[left], host, host, inums[right]]).all()
