@@ -133,7 +133,8 @@ def _advertises(request: Table, reply: Table) -> Array:
     known = _discovers(request) & _discovers(reply)
     target = (request["nd_hi"] == reply["nd_hi"]) & (request["nd_lo"] == reply["nd_lo"])
     types = both(equal(request["icmp_type"], 135), equal(reply["icmp_type"], 136))
-    return both(types, equal(request["proto"], ICMP6), equal(reply["proto"], ICMP6), truth(target, known))
+    protocols = both(equal(reply["ethertype"], IPV6, 0), equal(request["proto"], ICMP6), equal(reply["proto"], ICMP6))
+    return both(protocols, types, truth(target, known))
 
 
 def _arp_answer(request: Table, reply: Table) -> Array:

@@ -90,4 +90,5 @@ def _quotation(sheet: Sheet, body: Span, unit: Array, *, shift: int, ethertype: 
     quoted = after.advanced(layouts.LONG.itemsize)
     length = (header["value"].astype(np.int64) >> shift & 0xFF) * unit
     quoted = quoted.stopped(quoted.at + np.where(length > 0, length, BOUNDLESS))
-    return [carried(quoted.quoted(), IN_ERROR, ethertype)]
+    quoted = quoted.quoted()
+    return [carried(quoted.take(quoted.room() > 0), IN_ERROR, ethertype)]

@@ -35,15 +35,24 @@ from perfpath.packets.ethernet import ARP
 from perfpath.packets.icmp import ADVERTISEMENT, ECHO6, ECHO_REPLY6, IDENTIFIED, REDIRECT, SOLICITATION
 from perfpath.packets.levels import innermost, opaque, quoted
 from perfpath.packets.mixing import NONE, known, mixed, word
+from perfpath.packets.span import Memory
 from perfpath.packets.transport import ICMP, ICMP6, SCTP, TCP, UDP
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from perfpath.packets.headers import Headers
     from perfpath.packets.schema import Packets
     from perfpath.tables import Array, Table
 
+CHUNK = 1 << 14
 PAYLOAD = 16
 """Payload bytes that count. A frame in VXLAN in 128 captured bytes still shows so many of an echo or UDP."""
+
+
+_HALVES = np.dtype([("first", "<u8"), ("second", "<u8")])
+_MASKS = (np.tri(PAYLOAD + 1, PAYLOAD, -1, np.uint8) * np.uint8(255)).view("<u8")
+"""For each size: ones where bytes count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +104,19 @@ def _icmp_read(table: Table) -> Array:
 
 def identities(table: Table) -> Array:
     """uint64[n]: digest of each level's invariant fields; equal for the same packet anywhere."""
+    return by_chunk(_identities, table)
+
+
+def by_chunk(digest: Callable[[Table], Array], table: Table) -> Array:
+    """A digest of a whole table, some rows at a time, since intermediate values of all would leave the caches."""
+    result = np.empty(len(table), np.uint64)
+    for start in range(0, len(table), CHUNK):
+        chosen = slice(start, start + CHUNK)
+        result[chosen] = digest(table.take(chosen))
+    return result
+
+
+def _identities(table: Table) -> Array:
     fragments = table["frag_offset"] + (table["more_fragments"] == 1)
     digest = mixed(
         word(table["proto"], 48) ^ word(table["icmp_type"], 32) ^ word(table["icmp_code"], 16) ^ word(table["family"]),
@@ -117,22 +139,28 @@ def _arp_only(table: Table, column: str) -> Array:
 
 def payloads(table: Table, raw: Array, captured: Array) -> Array:
     """uint64[n]: digest of the first PAYLOAD bytes of the payload. Row i of the table is of packet i."""
-    at, length = table["payload_at"].astype(np.int64), table["payload_len"]
-    size = np.minimum(length, PAYLOAD)
-    there = np.flatnonzero((at >= 0) & (size > 0) & (at + size <= np.minimum(captured, raw.shape[1])))
     result = np.zeros(len(table), np.uint64)
-    step = np.arange(PAYLOAD)
-    for start in range(0, len(there), 1 << 15):  # what is gathered is sixteen times as wide as a column
-        rows = there[start : start + (1 << 15)]
-        inside = step < size[rows, None]
-        taken = raw[rows[:, None], np.where(inside, at[rows, None] + step, 0)] * inside
-        halves = np.ascontiguousarray(taken).view(np.uint64)
-        result[rows] = np.maximum(mixed(halves[:, 0], halves[:, 1], word(size[rows])), np.uint64(1))
+    width = raw.shape[1]
+    memory = Memory(min(len(table), CHUNK) * width + PAYLOAD)  # a gather may reach behind the last packet
+    for start in range(0, len(table), CHUNK):
+        chosen = slice(start, start + CHUNK)
+        at, length = table["payload_at"][chosen].astype(np.int64), table["payload_len"][chosen]
+        size = np.minimum(length, PAYLOAD)
+        there = np.flatnonzero((at >= 0) & (size > 0) & (at + size <= np.clip(captured[chosen], 0, width)))
+        memory.fill(raw[chosen])
+        halves = memory.gather(there * width + at[there], _HALVES)
+        masks = _MASKS[size[there]]
+        digest = mixed(halves["first"] & masks[:, 0], halves["second"] & masks[:, 1], word(size[there]))
+        result[start + there] = np.maximum(digest, np.uint64(1))
     return result
 
 
 def flows(table: Table) -> Array:
     """uint64[n]: digest of protocol and both ends, the same in both directions; NONE where an end isn't known."""
+    return _fragments(table, by_chunk(_flows, table))
+
+
+def _flows(table: Table) -> Array:
     proto, echo = table["proto"], table["icmp_id"] >= 0
     source = mixed(table["src_hi"], table["src_lo"], word(np.where(echo, table["icmp_id"], table["sport"])))
     target = mixed(table["dst_hi"], table["dst_lo"], word(np.where(echo, table["icmp_id"], table["dport"])))
@@ -142,7 +170,7 @@ def flows(table: Table) -> Array:
         target = np.where(discovery, table["nd_lo"], target)
     kind = np.where(table["ethertype"] == ARP, 1 << 16, proto)
     flow = mixed(source + target, word(kind))
-    return _fragments(table, known(flow, (table["family"] > 0) & _ends_known(table)))
+    return known(flow, (table["family"] > 0) & _ends_known(table))
 
 
 def _ends_known(table: Table) -> Array:

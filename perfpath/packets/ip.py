@@ -52,6 +52,8 @@ def ipv4(sheet: Sheet, span: Span) -> Transport:
         sheet.set(column, rows, header[field])
     span = _bounded(sheet, span, length).advanced(size)
     first = offset == 0
+    if (cut := span.room() < 0).any():  # within the options
+        sheet.short(span.take(cut), 0)
     return Transport(span.take(first), header["protocol"].astype(np.int64)[first], more[first] == 0, 4)
 
 

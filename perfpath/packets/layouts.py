@@ -61,6 +61,8 @@ TCP = np.dtype(  # include/uapi/linux/tcp.h: struct tcphdr, behind its ports and
 )
 UDP = np.dtype([("length", ">u2"), ("check", ">u2")])  # struct udphdr, behind its ports
 
+SCTP = np.dtype([("tag", ">u4"), ("check", ">u4")])  # RFC 9260, behind its ports
+
 ICMP = np.dtype([("type", "u1"), ("code", "u1"), ("check", ">u2")])  # include/uapi/linux/icmp.h: struct icmphdr
 ICMP_REST = np.dtype([("id", ">u2"), ("seq", ">u2")])
 

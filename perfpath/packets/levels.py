@@ -21,7 +21,7 @@ GRE = 47
 
 def innermost(packets: Packets) -> Table:
     """PACKETS, one row for each packet: the level that no tunnel wraps any more."""
-    return _picked(packets, _unwrapped(packets, np.arange(len(packets.outer))))
+    return _overlaid(packets, _unwrapped(packets, np.arange(len(packets.outer))))
 
 
 def quoted(packets: Packets) -> tuple[Table, Array]:
@@ -29,7 +29,7 @@ def quoted(packets: Packets) -> tuple[Table, Array]:
     level = _unwrapped(packets, np.arange(len(packets.outer)))
     within = _inside(packets, error=True)[level]
     errors = np.flatnonzero(within >= 0)
-    return _picked(packets, _unwrapped(packets, within[errors])), errors
+    return _nested(packets, _unwrapped(packets, within[errors])), errors
 
 
 def opaque(table: Table) -> Array:
@@ -57,18 +57,23 @@ def _unwrapped(packets: Packets, level: Array) -> Array:
     return level
 
 
-def _picked(packets: Packets, level: Array) -> Table:
-    """PACKETS of these levels."""
-    names = [column.name for column in PACKETS]
-    count = len(packets.outer)
-    nested = np.flatnonzero(level >= count)
-    if len(nested) == len(level):
-        return Table({name: packets.inner[name][level - count] for name in names}, {})
-    if not len(nested) and len(level) == count:
+def _overlaid(packets: Packets, level: Array) -> Table:
+    """PACKETS of these levels, each of which is the packet's outermost or one inside it."""
+    nested = np.flatnonzero(level >= len(packets.outer))
+    if not len(nested):
         return packets.outer
+    inside = _nested(packets, level[nested])
     picked = {}
-    for name in names:
-        column = packets.outer[name][np.minimum(level, count - 1)]
-        column[nested] = packets.inner[name][level[nested] - count]
-        picked[name] = column
+    for name, around in packets.outer.columns.items():
+        if around.strides == (0,) and around[0] == inside[name][0] and (inside[name] == around[0]).all():
+            picked[name] = around  # missing in all of them
+            continue
+        column = picked[name] = around.copy()
+        column[nested] = inside[name]
     return Table(picked, {})
+
+
+def _nested(packets: Packets, level: Array) -> Table:
+    """PACKETS of these levels, all of them inside others."""
+    rows = level - len(packets.outer)
+    return Table({column.name: packets.inner[column.name][rows] for column in PACKETS}, {})

@@ -93,5 +93,6 @@ def udp(sheet: Sheet, span: Span, whole: Array) -> list[Carried]:
 
 def sctp(sheet: Sheet, span: Span, whole: Array) -> list[Carried]:
     """Read SCTP's ports."""
-    _ports(sheet, span, whole)
+    span, _, _ = _ports(sheet, span, whole)
+    sheet.read(span, layouts.SCTP)  # nothing of it is shown, but without it the header isn't whole
     return []

@@ -1,0 +1,209 @@
+"""Which packet-socket sighting belongs to which hop.
+
+Each hop of the four tracepoints is seen once by the packet socket in its namespace, on the same CPU (net/core/dev.c):
+
+- sent: net_dev_queue, then dev_queue_xmit_nit stamps and shows it;
+- netif_rx: stamped first (net_timestamp_check in netif_rx_internal), then the tracepoint; shown later, with that stamp;
+- napi_gro_receive_entry, netif_receive_skb_entry: the tracepoint first, then stamped, unless it was stamped before:
+  what a bridge or a tunnel passes up keeps the stamp of its first receipt in the namespace.
+
+So among the hops and sightings of one CPU, device, direction and length, in the order of time, a hop's sighting is the
+next one after it, or the last one before it. Several hops in a row take as many sightings in a row, in their order
+(queues are first in, first out); where the numbers differ, nobody knows which is whose, and none is taken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from perfpath import tracepoints
+
+if TYPE_CHECKING:
+    from perfpath.tables import Array, Table
+
+NEAR_NS = 200_000
+"""A lone hop and a sighting that stands beside it with others are one packet's within this time."""
+FAR_NS = 5_000_000
+"""And where there are as many sightings as hops, within this time."""
+SLACK_NS = 300
+"""What the two clocks, each read at its own instruction, may differ by in the wrong direction."""
+PASSED_UP_NS = 5_000_000
+"""A packet that a bridge passes up was received so long ago at most."""
+
+_MAIN = tuple(event.name for event in tracepoints.MAIN)
+_TX, _NETIF_RX = 0, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """sighting: for each event the row of its sighting, -1 for none. doubtful: hops that had several to choose from."""
+
+    sighting: Array
+    doubtful: Array
+
+
+@dataclass(frozen=True, slots=True)
+class _Entries:
+    """Hops or sightings as they are compared. rows: in their table. place: device and direction. cpu: -1 unknown."""
+
+    rows: Array
+    place: Array
+    length: Array
+    cpu: Array
+    time: Array
+
+    def take(self, chosen: Array) -> _Entries:
+        columns = (self.rows, self.place, self.length, self.cpu, self.time)
+        return _Entries(*(column[chosen] for column in columns))
+
+
+def join(events: Table, sightings: Table) -> Joined:
+    """Join EVENTS to SIGHTINGS, both sorted by time and complete for the span they cover."""
+    found = np.full(len(events), -1, np.int64)
+    doubtful = np.zeros(len(events), bool)
+    kind = _kinds(events)
+    hops = np.flatnonzero((kind >= 0) & (events["dev"] >= 0) & (events["len"] > 0))
+    if not len(hops) or not len(sightings):
+        return Joined(found, doubtful)
+    expected, before = _stamps(events, hops, kind)
+    seen = _sightings(sightings, events)
+    place = _place(events["dev"][hops].astype(np.int64), kind[hops] == _TX)
+    length = events["len"][hops].astype(np.int64)
+    mine = _Entries(hops, place, length, events["cpu"][hops].astype(np.int64), expected)
+    split = bool((sightings["cpu"] >= 0).all())
+    for same_cpu in (True, False) if split else (False,):
+        left, rest = np.flatnonzero(found[hops] < 0), _unused(seen, found)
+        pairs, unsure = _both_ways(mine.take(left), before[left], rest, same_cpu=same_cpu)
+        found[hops[left]] = pairs
+        doubtful[hops[left]] = unsure
+    _once(found)
+    return Joined(found, doubtful & (found < 0))
+
+
+def _kinds(events: Table) -> Array:
+    """Which of the four tracepoints each event is, -1 for none."""
+    number = {name: at for at, name in enumerate(_MAIN)}
+    kinds = np.array([*(number.get(text, -1) for text in events.names["event"].texts), -1], np.int8)
+    result: Array = kinds[events["event"]]
+    return result
+
+
+def _stamps(events: Table, hops: Array, kind: Array) -> tuple[Array, Array]:
+    """(the time of the event beside which each hop's packet got its stamp, whether that was before the event)."""
+    time, address = events["time_ns"][hops], events["skbaddr"][hops]
+    kinds, dev, cpu = kind[hops], events["dev"][hops], events["cpu"][hops]
+    order = np.argsort(address, kind="stable")
+    previous = np.concatenate((order[:1], order[:-1]))
+    up = (address[order] == address[previous]) & (kinds[order] != _TX) & (kinds[previous] != _TX)
+    up &= (dev[order] != dev[previous]) & (cpu[order] == cpu[previous])
+    up &= time[order] - time[previous] < PASSED_UP_NS
+    up[:1] = False
+    first = order[np.maximum.accumulate(np.where(up, 0, np.arange(len(order))))]
+    source = np.empty_like(order)
+    source[order] = first
+    return time[source], kinds[source] == _NETIF_RX
+
+
+def _sightings(sightings: Table, events: Table) -> _Entries:
+    """Sightings by the names that events have for interfaces; lengths as tracepoints report them."""
+    known = events.names["dev"]
+    codes = np.array([*(known.find(text) for text in sightings.names["dev"].texts), -1], np.int64)
+    dev, tx = codes[sightings["dev"]], sightings["tx"]
+    length = sightings["len"].astype(np.int64) - np.where(tx, 0, np.maximum(sightings["network"], 0))
+    rows = np.flatnonzero((dev >= 0) & (length >= 0))
+    everything = _Entries(rows, _place(dev, tx), length, sightings["cpu"].astype(np.int64), sightings["time_ns"])
+    return replace(everything.take(rows), rows=rows)
+
+
+def _place(dev: Array, tx: Array) -> Array:
+    place: Array = dev * 2 + tx
+    return place
+
+
+def _unused(seen: _Entries, found: Array) -> _Entries:
+    free = np.ones(int(seen.rows.max(initial=-1)) + 1, bool)
+    free[found[found >= 0]] = False
+    return seen.take(np.flatnonzero(free[seen.rows]))
+
+
+def _both_ways(hops: _Entries, before: Array, seen: _Entries, *, same_cpu: bool) -> tuple[Array, Array]:
+    """For each hop (its row of sightings or -1, whether it had several to choose from)."""
+    pairs, unsure = np.full(len(hops.rows), -1, np.int64), np.zeros(len(hops.rows), bool)
+    for sign in (1, -1):
+        chosen = np.flatnonzero(before == (sign < 0))
+        if len(chosen) and len(seen.rows):
+            at, unsure[chosen] = _after(hops.take(chosen), seen, sign, same_cpu=same_cpu)
+            pairs[chosen] = np.where(at >= 0, seen.rows[at], -1)
+    return pairs, unsure
+
+
+def _after(hops: _Entries, seen: _Entries, sign: int, *, same_cpu: bool) -> tuple[Array, Array]:
+    """For each hop the number of the sighting after it (sign -1: before it) or -1, and whether that is unsure."""
+    group_of_hop, group_of_seen = _groups(hops, seen, same_cpu=same_cpu)
+    used = np.zeros(max(int(group_of_hop.max()), int(group_of_seen.max())) + 1, bool)
+    used[group_of_hop] = True
+    wanted = np.flatnonzero(used[group_of_seen])
+    if not len(wanted):
+        return np.full(len(hops.rows), -1, np.int64), np.zeros(len(hops.rows), bool)
+    seen, group_of_seen = seen.take(wanted), group_of_seen[wanted]
+    low = min(int(hops.time.min()), int(seen.time.min()))
+    high = max(int(hops.time.max()), int(seen.time.max()))
+    span = high - low + 4 * FAR_NS  # groups never touch
+    mine = group_of_hop * span + (hops.time - low if sign > 0 else high - hops.time) + FAR_NS
+    theirs = group_of_seen * span + (seen.time - low if sign > 0 else high - seen.time) + FAR_NS
+    order, by_time = np.argsort(mine, kind="stable"), np.argsort(theirs, kind="stable")
+    mine, theirs, by_time = mine[order], theirs[by_time], wanted[by_time]
+    at, choice = _runs(mine, theirs, strict=not same_cpu)
+    result, unsure = np.full(len(mine), -1, np.int64), np.zeros(len(mine), bool)
+    result[order] = np.where(at >= 0, by_time[at], -1)
+    unsure[order] = choice & (at < 0)
+    return result, unsure
+
+
+def _groups(hops: _Entries, seen: _Entries, *, same_cpu: bool) -> tuple[Array, Array]:
+    """The number of each entry's group: entries of different groups are never joined."""
+    parts = [(hops.place, seen.place), (hops.length, seen.length)]
+    if same_cpu:
+        parts.append((hops.cpu + 1, seen.cpu + 1))
+    number = np.zeros(len(hops.rows) + len(seen.rows), np.int64)
+    for mine, theirs in parts:
+        values = np.concatenate((mine, theirs))
+        used = np.zeros(int(values.max()) + 1, bool)  # small numbers all: a table is quicker than sorting
+        used[values] = True
+        number = number * int(np.count_nonzero(used)) + (np.cumsum(used) - 1)[values]
+    return number[: len(hops.rows)], number[len(hops.rows) :]
+
+
+def _runs(mine: Array, theirs: Array, *, strict: bool) -> tuple[Array, Array]:
+    """For each moment of mine (sorted) the moment of theirs that follows it, by runs; and whether any did.
+
+    strict: only where one stands alone beside one.
+    """
+    next_ = np.searchsorted(theirs, mine - SLACK_NS)
+    first = np.flatnonzero(np.diff(next_, prepend=-1) != 0)
+    size = np.diff(first, append=len(mine))
+    run = np.repeat(np.arange(len(first)), size)
+    rank = np.arange(len(mine)) - first[run]
+    last = mine[first + size - 1]
+    until = np.searchsorted(theirs, last + FAR_NS)
+    limit = np.append(next_[first][1:], len(theirs))
+    there = np.minimum(until, limit) - next_[first]
+    lone = (size == 1) & (there >= 1)
+    at = np.minimum(next_ + rank, max(len(theirs) - 1, 0))
+    distance = theirs[at] - mine
+    fits = (there == size)[run] & (distance <= FAR_NS)
+    if strict:
+        fits &= lone[run] & (distance <= NEAR_NS)
+    else:
+        fits |= lone[run] & (distance <= NEAR_NS)
+    return np.where(fits, at, -1), (there > 0)[run]
+
+
+def _once(found: Array) -> None:
+    """What two hops claim is nobody's."""
+    claimed = np.flatnonzero(found >= 0)
+    values, counts = np.unique(found[claimed], return_counts=True)
+    found[claimed[np.isin(found[claimed], values[counts > 1])]] = -1
