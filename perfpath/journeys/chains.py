@@ -85,6 +85,7 @@ class Cuts:
     firm: Array
     doubtful: Array
     origin: Array
+    inner: Array
 
 
 def cut_chains(
@@ -103,7 +104,7 @@ def cut_chains(
     cut[(cut == rules.START) & (begun.rule >= 0)] = begun.rule[(cut == rules.START) & (begun.rule >= 0)]
     steps = rules.steps_of(seen)
     possible, listed = _possible_steps(cut, spots, devices, topology)
-    nested = listed & seen.quiet & seen.tx & steps.exact & (steps.gap < rules.NESTED_NS)
+    nested = listed & steps.nested & steps.exact
     loopback = seen.dev == devices.find("lo")  # no packet is forwarded to it or from it
     turned = seen.tx & ~steps.from_tx & (loopback | rules.before(loopback))
     reasons = (
@@ -122,10 +123,14 @@ def cut_chains(
     place = seen.dev.astype(np.int64) * len(HOP_NAMES) + seen.kind
     first = np.maximum.accumulate(np.where(cut != rules.JOINED, np.arange(len(cut)), 0))
     origin = np.where(seen.follows | (begun.origin == NO_ORIGIN), place, begun.origin)[first]
-    cut[(cut == rules.JOINED) & rules.may_repeat(seen, steps, listed) & ~(waited & listed) & (place == origin)] = (
-        rules.REPEAT
-    )
-    return Cuts(cut, steps.strong, rules.firm_steps(seen, steps), doubtful, origin)
+    cut[
+        (cut == rules.JOINED)
+        & rules.may_repeat(seen, steps, listed)
+        & ~((waited | nested) & listed)
+        & (place == origin)
+    ] = rules.REPEAT
+    inner = (cut != rules.JOINED) & listed & steps.same & steps.nested
+    return Cuts(cut, steps.strong, rules.firm_steps(seen, steps), doubtful, origin, inner)
 
 
 def _possible_steps(cut: Array, spots: Spots, devices: Names, topology: Topology | None) -> tuple[Array, Array]:

@@ -10,7 +10,7 @@ import numpy as np
 from perfpath.journeys import chains as chaining
 from perfpath.journeys import locate, rules, split
 from perfpath.journeys.observe import IS_TX, PROCESS, both_directions
-from perfpath.journeys.pair import Pairs, paired
+from perfpath.journeys.pair import Pairs, paired, unrivalled
 from perfpath.journeys.paths import Chains, grouped
 from perfpath.journeys.sightings import Sightings, sighted
 
@@ -62,9 +62,8 @@ def run(observed: Table, locator: Locator, losses: Losses, *, gap_ns: int, reply
         begun=chaining.Begun(observed["_rule"][seen.rows], observed["_origin"][seen.rows]),
     )
     known = _kernel_places(observed, seen)
-    placing = _Placing(
-        observed, seen, spots, cuts, locator, known, ~threads & (not fallback), losses, observed["_begins"][seen.rows]
-    )
+    told = observed["_begins"][seen.rows]
+    placing = _Placing(observed, seen, spots, cuts, locator, known, ~threads & (not fallback), losses, told, reply_ns)
     chains, located = placing.solved()
     complete = _complete(seen, cuts.rule, chains, losses)
     pairs = paired(seen, chains, observed, reply_ns)
@@ -107,6 +106,7 @@ class _Placing:
     trusted: Array
     losses: Losses
     told: Array
+    reply_ns: int
 
     def solved(self) -> tuple[Chains, list[Located]]:
         """Chains and their places. Chains that are impossible as a whole are cut where they must be (in `cuts`)."""
@@ -123,6 +123,8 @@ class _Placing:
         where = self.endings(chains, located)[pairs.request]
         lost = self.beginnings(chains, located)[pairs.reply] == 0
         useful = np.flatnonzero(pairs.direct & lost & (where != 0))
+        if len(useful):
+            useful = useful[unrivalled(self.seen, chains, pairs, self.reply_ns)[useful]]
         if not len(useful):
             return chains, located
         known = self._with_senders()
@@ -158,7 +160,7 @@ class _Placing:
         seen_there = np.isin(self.known >> 32, (KNOWN_BY.index(locate.KERNEL), KNOWN_BY.index(locate.SOCKET)))
         known = np.where(seen_there, self.known, 0)  # only what the kernel or a socket said
         cut = self.cuts.rule
-        starts = np.flatnonzero((cut != rules.JOINED) & ~np.isin(cut, NO_START))
+        starts = np.flatnonzero((cut != rules.JOINED) & ~np.isin(cut, NO_START) & ~self.cuts.inner)
         seen = self.seen
         sent = starts[seen.tx[starts] & (seen.context[starts] == PROCESS) & self.trusted[starts] & (known[starts] == 0)]
         if len(sent) and self.losses:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from perfpath.journeys.topology import Seen
+from perfpath.journeys.topology import SHARED, Seen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,7 +132,10 @@ class Locator:
         waiting = [place for place in everywhere if place.netns == netns]
         found = {place.number for place in waiting}
         while waiting:
-            reach = self.topology.onward(waiting.pop(), tx=True, to_tx=True)
+            place = waiting.pop()
+            if place.kind in SHARED:  # these hand on the very packet they were given
+                continue
+            reach = self.topology.onward(place, tx=True, to_tx=True)
             if not reach.anywhere and not reach.nowhere:
                 new = [place for place in everywhere if place.number not in found and place in reach]
                 found |= {place.number for place in new}

@@ -135,6 +135,31 @@ def _answered(seen: Sightings, ends: Ends, asks: Array, born: Array) -> Pairs:
     return Pairs(asked, answers, direct)
 
 
+def unrivalled(seen: Sightings, chains: Chains, pairs: Pairs, reply_ns: int) -> Array:
+    """For each pair, whether nothing else that ended at such a device on that CPU shortly before went unanswered.
+
+    What waits in a backlog longer than usual might be what was answered; a copy of a broadcast, for instance.
+    """
+    ends = ends_of(seen, chains)
+    quiet = ~seen.tx[ends.last]
+    quiet[pairs.request] = quiet[pairs.reply] = False
+    others, asked = np.flatnonzero(quiet), pairs.request
+    chain = np.concatenate((others, asked))
+    hop = ends.received[chain]
+    key = _place(seen.cpu[hop].astype(np.int64), seen.dev[hop], seen.length[hop])
+    rival = np.arange(len(chain)) < len(others)
+    time = np.concatenate((seen.time[ends.last[others]], seen.time[ends.first[pairs.reply]]))
+    order = np.lexsort((time, key))
+    begins = np.concatenate(([True], key[order][1:] != key[order][:-1]))
+    number = np.arange(len(order))
+    start = np.maximum.accumulate(np.where(begins, number, 0))
+    latest = np.maximum.accumulate(np.where(rival[order], number, -1))
+    alone = (latest < start) | (time[order] - time[order][np.maximum(latest, 0)] > reply_ns)
+    result = np.empty(len(chain), dtype=bool)
+    result[order] = alone
+    return result[len(others) :]
+
+
 def _place(burst: Array, dev: Array, length: Array) -> Array:
     return mixed(mixed(burst.astype(np.uint64)) ^ (dev.astype(np.uint64) << np.uint64(32)) ^ length.astype(np.uint64))
 

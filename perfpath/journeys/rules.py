@@ -111,6 +111,7 @@ class Steps:
 
     from_tx: that one was sent. change: of the length, bytes. gap: ns. possible: the length can follow.
     exact: the length is what an unchanged packet has there. same: the device and direction are the same.
+    nested: both were sent, by one task on one CPU, one in the course of the other by all appearances.
     strong: one packet's whatever the topology says: at once, on one CPU, nothing in between, as long.
     """
 
@@ -119,6 +120,7 @@ class Steps:
     possible: Array
     exact: Array
     same: Array
+    nested: Array
     strong: Array
 
 
@@ -127,14 +129,15 @@ def steps_of(seen: Sightings) -> Steps:
     from_tx, gap = before(seen.tx), np.diff(seen.time, prepend=seen.time[:1])
     possible, exact = _length_fits(seen, from_tx)
     same = (seen.dev == before(seen.dev)) & (seen.tx == from_tx)
-    alike = (seen.context == before(seen.context)) & (seen.tid == before(seen.tid))
+    alike = (seen.context == before(seen.context)) & (seen.tid == before(seen.tid)) & (seen.cpu == before(seen.cpu))
+    nested = from_tx & seen.tx & alike & possible & (gap < DIRECT_NS)
     at_once = gap < NESTED_NS
     strong = np.where(
         from_tx,
-        alike & (seen.tx & at_once | (seen.kind == _NETIF_RX)) | at_once & ~seen.tx,
+        alike & (seen.tx & at_once & ~same | (seen.kind == _NETIF_RX)) | at_once & ~seen.tx,
         (seen.context == INTERRUPT) & ((seen.tx & _alone(seen)) | (at_once & (seen.kind == _RECEIVE))),
     )
-    return Steps(from_tx, gap, possible, exact, same, strong & seen.quiet & exact & (gap < DIRECT_NS))
+    return Steps(from_tx, gap, possible, exact, same, nested, strong & seen.quiet & exact & (gap < DIRECT_NS))
 
 
 def _alone(seen: Sightings) -> Array:
@@ -204,11 +207,9 @@ def firm_steps(seen: Sightings, steps: Steps) -> Array:
     Forwarding counts only in the softirq burst that received the packet, as flags show it.
     """
     here = ~_elsewhere(seen) & steps.exact & (steps.gap < DIRECT_NS)
-    alike = (seen.tid == before(seen.tid)) & (seen.cpu == before(seen.cpu))
-    nested = steps.from_tx & seen.tx & alike & (steps.gap < DIRECT_NS) & steps.possible
     handed_up = ~steps.from_tx & ~seen.tx & (steps.gap < DIRECT_NS) & ~_elsewhere(seen)
     crossed = steps.from_tx & ~seen.tx & (seen.cpu == before(seen.cpu)) & steps.exact & (steps.gap < DIRECT_NS)
-    firm: Array = steps.strong | nested | handed_up | crossed | (here & (seen.context == INTERRUPT))
+    firm: Array = steps.strong | steps.nested | handed_up | crossed | (here & (seen.context == INTERRUPT))
     return firm
 
 

@@ -32,7 +32,7 @@ BEGIN { printf("ready\\n"); }
 """
     for event in EVENTS
 )
-JOINED_NS = 1_000_000
+JOINED_NS = 100_000
 
 
 def missing() -> str:
@@ -157,9 +157,9 @@ class Watch:
             zip(zip(*columns, strict=True), texts, strict=True), key=lambda row: row[0]
         ):
             same = waiting[cpu, event or "", address]
-            while same and same[0].time < time - JOINED_NS:
+            while len(same) > 1 and abs(same[1].time - time) < abs(same[0].time - time):
                 same.pop(0)
-            if not same or same[0].time > time + JOINED_NS:
+            if not same or abs(same[0].time - time) > JOINED_NS:
                 score.unseen += 1
                 continue
             sight = same.pop(0)
