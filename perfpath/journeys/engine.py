@@ -15,6 +15,7 @@ from perfpath.journeys.paths import Chains, grouped
 from perfpath.journeys.sightings import Sightings, sighted
 
 if TYPE_CHECKING:
+    from perfpath.journeys.infer import Inference
     from perfpath.journeys.locate import Located, Locator
     from perfpath.journeys.losses import Losses
     from perfpath.tables import Array, Table
@@ -45,8 +46,17 @@ class Pass:
     complete: Array
 
 
-def run(observed: Table, locator: Locator, losses: Losses, *, gap_ns: int, reply_ns: int, fallback: bool) -> Pass:
-    """Follow all packets in an observed table."""
+def run(
+    observed: Table,
+    locator: Locator,
+    losses: Losses,
+    *,
+    gap_ns: int,
+    reply_ns: int,
+    fallback: bool,
+    inference: Inference | None = None,
+) -> Pass:
+    """Follow all packets in an observed table. inference: what tells places where there is no inventory."""
     seen = sighted(observed, fallback=fallback)
     spots = chaining.spots_of(seen, locator.topology)
     threads = chaining.kernel_threads(observed.names["comm"], observed["comm"][seen.rows], seen.context)
@@ -69,6 +79,10 @@ def run(observed: Table, locator: Locator, losses: Losses, *, gap_ns: int, reply
     pairs = paired(seen, chains, observed, reply_ns)
     pairs = pairs.take(np.flatnonzero(complete[pairs.request] & complete[pairs.reply]))
     chains, located = placing.answered(chains, located, pairs)
+    if inference is not None and locator.topology is None and not fallback:
+        first = np.full(len(chains.example), len(observed))
+        np.minimum.at(first, chains.path, seen.rows[chains.starts])
+        located = inference.placed(placing.ways(chains), located, np.argsort(first).tolist())
     starts = seen.rows[chains.starts]
     observed["_rule"][starts], observed["_origin"][starts] = cuts.rule[chains.starts], cuts.origin[chains.starts]
     joined = cuts.rule == rules.JOINED
@@ -189,6 +203,11 @@ class _Placing:
                 strict=True,
             )
         )
+
+    def ways(self, chains: Chains) -> list[tuple[tuple[locate.Step, int], ...]]:
+        """The distinct paths as `infer` wants them."""
+        slices = [chains.hops_of(path) for path in range(len(chains.example))]
+        return [tuple(zip(self._steps(hops), self.seen.kind[hops].tolist(), strict=True)) for hops in slices]
 
     def _recut(self, chains: Chains, wrong: list[int]) -> bool:
         """Cut the chains of impossible paths. Returns whether any was."""

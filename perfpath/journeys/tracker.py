@@ -11,6 +11,7 @@ from perfpath import tracepoints
 from perfpath.journeys import engine, rules
 from perfpath.journeys.build import Builder, Roles
 from perfpath.journeys.chains import NO_ORIGIN
+from perfpath.journeys.infer import Inference
 from perfpath.journeys.locate import Locator
 from perfpath.journeys.losses import Losses
 from perfpath.journeys.observe import Observer
@@ -85,6 +86,7 @@ class Tracker:
         self.know(inventory)
         self._observer = Observer(self._options.reply_ns)
         self._builder = Builder()
+        self._inference = Inference()
         self._held: Table | None = None
         self._new: list[Table] = []
         self._next = 0
@@ -133,6 +135,7 @@ class Tracker:
             gap_ns=options.gap_ns,
             reply_ns=options.reply_ns,
             fallback=fallback,
+            inference=self._inference,
         )
         number = self._numbers(done)
         roles = self._roles(done, number, settled_ns)

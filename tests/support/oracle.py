@@ -11,10 +11,10 @@ import signal
 import subprocess
 from collections import defaultdict
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import TracebackType
 
     from perfpath.journeys.tracker import Result
@@ -107,8 +107,10 @@ class Watch:
         answer_in, answer_out = os.pipe()
         events = [word for event in self._events for word in ("-e", f"net:{event}")]
         perf = subprocess.Popen(
-            ["perf", "record", "-q", "-a", "--namespaces", "-k", "CLOCK_MONOTONIC", "-D", "-1", "-m", "4M"]
-            + [f"--control=fd:{command_in},{answer_out}", "-o", str(self.recording), *events],
+            [
+                *("perf", "record", "-q", "-a", "--namespaces", "-k", "CLOCK_MONOTONIC", "-D", "-1", "-m", "4M"),
+                *(f"--control=fd:{command_in},{answer_out}", "-o", str(self.recording), *events),
+            ],
             pass_fds=(command_in, answer_out),
             stderr=subprocess.DEVNULL,
         )
