@@ -8,7 +8,8 @@ from pathlib import Path
 import perfpath
 
 ROOT = Path(perfpath.__file__).parent
-FURNITURE = {"schema", "catalogue", "symbols", "tables", "tracepoints", "diagnostics", "errors", "escape", "times", "perfpath", "firstbytes"}
+FURNITURE = {"schema", "catalogue", "symbols", "tables", "tracepoints", "diagnostics", "errors", "escape", "times"}
+FURNITURE |= {"perfpath", "firstbytes"}
 MAY_IMPORT = {
     "capture": FURNITURE,
     "readers": FURNITURE,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from perfpath import tracepoints
 from perfpath.commands import options as shared
+from perfpath.commands.packets import Joining, Watched, add_packets, watched_packets
 from perfpath.errors import EXIT_OK, UsageError
 from perfpath.start_up import import_numpy
 
@@ -73,6 +74,7 @@ def add_tracing(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="perf record (default where it works) or perf trace",
     )
+    add_packets(group)
     group.add_argument("--perf", metavar="PATH", help="the perf to use (default: one that runs on this kernel)")
     group.add_argument("-m", "--buffer", metavar="SIZE", help="perf's buffer per CPU, as perf record -m takes it (4M)")
 
@@ -117,7 +119,8 @@ def trace(command: tuple[str, ...], options: argparse.Namespace) -> int:
         stream = stack.enter_context(opened(options.output, sys.stderr if command else sys.stdout))
         kept = _kept(getattr(options, "save", None), stack)
         with watched(session.diagnostics) as watch:
-            live = Live(session, watch, stream, options)
+            packets = sighted(options, watch, session, stack)
+            live = Live(session, watch, stream, options, packets)
             live.show(kept)
         diagnostics = live.finish()
         if kept:
@@ -131,7 +134,9 @@ def trace(command: tuple[str, ...], options: argparse.Namespace) -> int:
 class Live:
     """Journeys shown as they happen."""
 
-    def __init__(self, session: Session, watch: Watch, stream: TextIO, options: argparse.Namespace) -> None:
+    def __init__(
+        self, session: Session, watch: Watch, stream: TextIO, options: argparse.Namespace, packets: Watched | None
+    ) -> None:
         from perfpath.commands.results import Results
         from perfpath.journeys.tracker import Tracker
 
@@ -142,8 +147,10 @@ class Live:
         self._decoder = _decoder(session)
         self._tracker = Tracker(watch.inventory, self._decoder.diagnostics, shared.tracking(options))
         wanted = shared.selection(options, self._decoder.info)
-        info, packets = self._decoder.info, self._decoder.packets
-        self._results = Results(stream, options, wanted, info, watch.inventory, live=True, packets=packets)
+        info, raw = self._decoder.info, self._decoder.packets
+        self._results = Results(stream, options, wanted, info, watch.inventory, live=True, packets=raw)
+        comparable = session.backend == "record"  # certain since the release
+        self._joining = Joining(packets, self._decoder) if packets is not None and comparable else None
 
     def show(self, kept: CaptureDirectory | None) -> None:
         """Show (and keep) what perf gives until it ends."""
@@ -154,8 +161,10 @@ class Live:
                 self._decoder.feed(data)
             if data and kept:
                 kept.write(data)
-            self._follow(self._decoder.take(idle=not data))
-        self._follow(self._decoder.close())
+            events = self._decoder.take(idle=not data)
+            self._follow(events if self._joining is None else self._joining.feed(events))
+        events = self._decoder.close()
+        self._follow(events if self._joining is None else self._joining.close(events))
 
     def _follow(self, events: Table) -> None:
         if self._watch.version != self._version:
@@ -172,6 +181,12 @@ class Live:
         diagnostics.absorb(self._session.diagnostics)
         self._results.finish(diagnostics)
         return diagnostics
+
+
+def sighted(options: argparse.Namespace, watch: Watch, session: Session, stack: ExitStack) -> Watched | None:
+    """The packet sockets that the options ask for; they are open before the command runs."""
+    found = watched_packets(getattr(options, "packets", "none"), watch, live=session.backend == "record")
+    return None if found is None else stack.enter_context(found)
 
 
 def _kept(path: str | None, stack: ExitStack) -> CaptureDirectory | None:

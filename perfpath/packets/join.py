@@ -14,7 +14,7 @@ next one after it, or the last one before it. Several hops in a row take as many
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -113,9 +113,9 @@ def _sightings(sightings: Table, events: Table) -> _Entries:
     codes = np.array([*(known.find(text) for text in sightings.names["dev"].texts), -1], np.int64)
     dev, tx = codes[sightings["dev"]], sightings["tx"]
     length = sightings["len"].astype(np.int64) - np.where(tx, 0, np.maximum(sightings["network"], 0))
-    rows = np.flatnonzero((dev >= 0) & (length >= 0))
-    everything = _Entries(rows, _place(dev, tx), length, sightings["cpu"].astype(np.int64), sightings["time_ns"])
-    return replace(everything.take(rows), rows=rows)
+    cpu, rows = sightings["cpu"].astype(np.int64), np.arange(len(sightings))
+    everything = _Entries(rows, _place(dev, tx), length, cpu, sightings["time_ns"])
+    return everything.take(np.flatnonzero((dev >= 0) & (length >= 0)))
 
 
 def _place(dev: Array, tx: Array) -> Array:

@@ -80,7 +80,8 @@ class Joiner:
         if new <= 0 or (new < self._given and ready > MIN_ROWS and until_ns != _EVER):
             return self._placed(events.take(slice(0, 0)), np.empty(0, np.int64), seen)
         sighting = join(events, seen).sighting[self._given : ready]
-        sighting[(sighting >= 0) & seen["_used"][sighting]] = -1
+        found = np.flatnonzero(sighting >= 0)
+        sighting[found[seen["_used"][sighting[found]]]] = -1
         seen["_used"][sighting[sighting >= 0]] = True
         given = events.take(slice(self._given, ready))
         self._count(given, sighting)

@@ -124,6 +124,10 @@ def test_a_hop_without_a_sighting_takes_nobody_elses() -> None:
     assert joined(hops[:1], [Sight(1500, True, "eth1")]) == [-1]
 
 
+def test_sightings_at_devices_that_no_hop_was_at() -> None:
+    assert joined([Hop(1000, QUEUE, "eth0")], [Sight(900, True, "eth7"), Sight(1500, True, "eth0")]) == [1]
+
+
 def test_others_packets_between_ours() -> None:
     hops = [Hop(1000, QUEUE, "eth0", 1), Hop(90_000, QUEUE, "eth0", 2)]
     seen = [Sight(time, True, "eth0") for time in (500, 2000, 30_000, 60_000, 91_000)]
@@ -144,8 +148,8 @@ STEPS = st.tuples(
 )
 
 
-@given(st.lists(STEPS, max_size=60), st.data())
-def test_packets_one_after_the_other_on_each_cpu(steps: list[Any], data: st.DataObject) -> None:
+@given(st.lists(STEPS, max_size=60))
+def test_packets_one_after_the_other_on_each_cpu(steps: list[Any]) -> None:
     """All hops are found; where sightings are missing, the others are still never swapped between namespaces."""
     clock, hops, seen, truth = {0: 10_000, 1: 10_003}, [], [], []
     for skb, ((event, dev), netns, cpu, length, wait, lost) in enumerate(steps):
@@ -160,7 +164,6 @@ def test_packets_one_after_the_other_on_each_cpu(steps: list[Any], data: st.Data
     assert [order[at] for at in found] == by_time
     shown = [at for at in order if not truth[at][1]]
     found = joined([hops[at] for at in by_time], [seen[at] for at in shown])
-    del data
     for hop, at in zip(by_time, found, strict=True):
         if truth[hop][1]:
             continue
@@ -197,13 +200,13 @@ def test_in_pieces_it_is_the_same_as_at_once(steps: list[Any], pieces: list[int]
 
 
 def test_a_joiner_waits_for_late_sightings_and_counts_what_never_came() -> None:
-    diagnostics, names = Diagnostics(), dict[str, Names]()
+    diagnostics, names, others = Diagnostics(), dict[str, Names](), dict[str, Names]()
     joiner = Joiner(FirstBytes(), diagnostics)
     hops = [Hop(1000, QUEUE, "eth0"), Hop(1000 + CONTEXT_NS, QUEUE, "eth0", 2)]
-    assert len(joiner.feed(events(hops, names), sightings([]), 1000 + LAG_NS - 1)) == 0
-    first = joiner.feed(events([], names), sightings([Sight(1500, True, "eth0", WEB)]), 1000 + LAG_NS)
+    assert len(joiner.feed(events(hops, names), sightings([], others), 1000 + LAG_NS - 1)) == 0
+    first = joiner.feed(events([], names), sightings([Sight(1500, True, "eth0", WEB)], others), 1000 + LAG_NS)
     assert first["netns"].tolist() == [WEB]
-    last = joiner.close(events([], names), sightings([]))
+    last = joiner.close(events([], names), sightings([], others))
     assert last["packet"].tolist() == [-1]
     assert last["netns"].tolist() == [0]
     assert diagnostics.notes["no-bytes"].count == 1

@@ -1,0 +1,1 @@
+"""Packet sockets beside perf: the packets' own bytes."""

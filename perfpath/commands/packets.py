@@ -1,0 +1,118 @@
+"""Where the packets' own bytes come from while tracing: a packet socket in each namespace, beside perf."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import TYPE_CHECKING, Self
+
+from perfpath.errors import CaptureError
+from perfpath.netns.enter import within
+
+if TYPE_CHECKING:
+    import argparse
+
+    from perfpath.capture.packets.sockets import Sockets
+    from perfpath.commands.watching import Watch
+    from perfpath.netns.inventory import Inventory
+    from perfpath.readers.recording import Decoder
+    from perfpath.tables import Table
+
+CHOICES = ("auto", "socket", "none")
+CLOCK_MONOTONIC = 1
+
+
+def add_packets(parser: argparse._ArgumentGroup) -> None:
+    """The option for what may show the packets' bytes."""
+    parser.add_argument(
+        "--packets",
+        choices=CHOICES,
+        default="auto",
+        help="what shows addresses, ports and the exact namespace: a packet socket in each namespace (auto takes them "
+        "where it may), or nothing",
+    )
+
+
+class Watched:
+    """The sockets of a trace, opened before its command runs, and kept in step with the host's namespaces."""
+
+    def __init__(self, watch: Watch, sockets: Sockets) -> None:
+        self.sockets = sockets
+        self._watch = watch
+        self._version = -1
+        self.follow()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.sockets.close()
+
+    def follow(self) -> None:
+        """Open sockets in namespaces that are new, close those whose namespace everybody else has left."""
+        if self._watch.version == self._version or self._watch.inventory is None:
+            return
+        self._version = self._watch.version
+        there = _living(self._watch.inventory)
+        known = self.sockets.namespaces
+        self.sockets.remove([inum for inum in known if inum not in there])
+        for inum, path in there.items():
+            if inum not in known:
+                self.sockets.add(inum, partial(within, path, inum))
+
+
+class Joining:
+    """Events on their way from a decoder to the tracker, joined with what the sockets saw."""
+
+    def __init__(self, watched: Watched, decoder: Decoder) -> None:
+        from perfpath.packets.joiner import Joiner
+
+        self._watched = watched
+        self._decoder = decoder
+        self._joiner = Joiner(decoder.packets, decoder.diagnostics)
+
+    def feed(self, events: Table) -> Table:
+        """The next events; gives those whose sightings must have come by now."""
+        self._watched.follow()
+        return self._joiner.feed(events, *self._watched.sockets.take())
+
+    def close(self, events: Table) -> Table:
+        """The last events; gives all that are left."""
+        self._watched.sockets.close()
+        left = self._joiner.close(events, self._watched.sockets.take()[0])
+        self._decoder.diagnostics.absorb(self._watched.sockets.diagnostics)
+        return left
+
+
+def watched_packets(choice: str, watch: Watch, *, live: bool) -> Watched | None:
+    """Sockets in all namespaces known, None where there shall be none.
+
+    live: perf's events carry times that sightings can be compared with. Raises CaptureError where sockets were asked
+    for and can't be had.
+    """
+    if choice == "none" or (choice == "auto" and (not live or watch.inventory is None or os.geteuid() != 0)):
+        return None
+    if not live:
+        raise CaptureError("--packets socket needs --backend record: perf trace's times can't be compared with theirs")
+    if watch.inventory is None:
+        raise CaptureError("--packets socket: the namespaces of this host can't be read, so there is nowhere to look")
+    from perfpath.capture.packets.sockets import Sockets
+
+    found = Watched(watch, Sockets(len(watch.inventory.namespaces)))
+    if not found.sockets.namespaces and choice == "socket":
+        found.sockets.close()
+        notes = found.sockets.diagnostics.notes.values()
+        why = "; ".join(example for note in notes for example in note.examples)
+        raise CaptureError(f"--packets socket: no packet socket could be opened ({why}): try again as root")
+    return found
+
+
+def _living(inventory: Inventory) -> dict[int, str]:
+    """The paths of the namespaces that still are there, by inode."""
+    found = {}
+    for namespace in inventory.namespaces:
+        if namespace.gone_ns is None and namespace.path:
+            found[namespace.inum] = namespace.path
+        else:
+            found.pop(namespace.inum, None)
+    return found

@@ -1,0 +1,140 @@
+"""`perfpath --packets socket` on real labs: whose packets they were, and where."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from perfpath.capture.lab import Lab
+
+pytestmark = [pytest.mark.perf, pytest.mark.netns]
+PERFPATH = str(Path(sys.executable).with_name("perfpath"))
+
+
+def perfpath(*args: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([PERFPATH, *args], capture_output=True, text=True, check=False, timeout=60)
+
+
+def journeys(tmp_path: Path, *args: str) -> list[dict[str, Any]]:
+    out = tmp_path / "out.jsonl"
+    done = perfpath("--packets", "socket", "--format", "jsonl", "-o", str(out), *args)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in out.read_text().splitlines()]
+
+
+def bridge(lab: Lab) -> tuple[str, str, str]:
+    """(namespace, its address, the bridge's name): a bridge on the host, a namespace behind it."""
+    web, net, port, dev = lab.namespace("web"), lab.subnet(), f"{lab.prefix}w", f"{lab.prefix}b"
+    lab.veth("", port, web, "eth0")
+    lab.bridge("", dev, port)
+    lab.address("", dev, f"{net[1]}/24")
+    lab.address(web, "eth0", f"{net[2]}/24")
+    lab.run("", "ping", "-c1", "-W2", str(net[2]))
+    return web, str(net[2]), dev
+
+
+def inum(lab: Lab, netns: str) -> int:
+    return int(lab.run(netns, "stat", "-Lc", "%i", "/proc/self/ns/net").stdout)
+
+
+def test_plain_lines_are_the_articles(lab: Lab) -> None:
+    web, address, dev = bridge(lab)
+    done = perfpath("--packets", "socket", "--format", "plain", "-o", "-", "ping", "-q", "-c2", "-i0.01", address)
+    port, source = f"{lab.prefix}w", address.rsplit(".", 1)[0] + ".1"
+    host, inside = inum(lab, ""), inum(lab, web)
+    expected = []
+    number = re.search(r"#(\d+)\.001", done.stdout)
+    assert number, done.stdout
+    for seq in ("001", "002"):
+        out, back = f"{source} -> {address}", f"{address} -> {source}"
+        for where, name, role, ends in (
+            *((host, dev, "request", out), (host, port, "request", out), (inside, "eth0", "request", out)),
+            *((inside, "eth0", "  reply", back), (host, port, "  reply", back), (host, dev, "  reply", back)),
+        ):
+            expected.append(f"[{where:12}] {name:>16} {role} #{number[1]}.{seq} {ends}")
+    assert [line for line in done.stdout.splitlines() if line.startswith("[")] == expected
+
+
+def test_ping6() -> None:
+    done = perfpath("--packets", "socket", "--format", "plain", "-o", "-", "ping", "-6", "-q", "-c1", "::1")
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stdout.splitlines() if line.startswith("[")]
+    shown = [re.sub(r"#\d+", "#N", line).split("]")[1].split(None, 2) for line in lines]
+    assert shown == [["lo", "request", "#N.001 ::1 -> ::1"]] * 2 + [["lo", "reply", "#N.001 ::1 -> ::1"]] * 2
+
+
+def test_many_namespaces_with_one_device_name_all_located_by_sockets(lab: Lab, tmp_path: Path) -> None:
+    web, address, dev = bridge(lab)
+    for label in ("x1", "x2", "x3"):
+        other, port = lab.namespace(label), f"{lab.prefix}{label}"
+        lab.veth("", port, other, "eth0")
+        lab.ip("link", "set", "dev", port, "master", dev)
+    found = journeys(tmp_path, *lab.command("", "ping", "-q", "-c20", "-i0.002", address))
+    mine = [each for each in found if (each["packet"] or {}).get("l4") == "icmp" and address in each["packet"].values()]
+    assert len([journey for journey in mine if journey["role"] == "request"]) == 20
+    hops = [hop for journey in mine for hop in journey["hops"]]
+    assert {hop["evidence"] for hop in hops} == {"socket"}
+    assert {(hop["dev"], hop["netns"]["inum"]) for hop in hops} == {
+        (dev, inum(lab, "")),
+        (f"{lab.prefix}w", inum(lab, "")),
+        ("eth0", inum(lab, web)),
+    }
+    seqs = [journey["packet"]["icmp_seq"] for journey in mine if journey["role"] == "request"]
+    assert seqs == list(range(1, 21))
+
+
+def test_a_namespace_that_is_made_while_it_is_traced(lab: Lab, tmp_path: Path) -> None:
+    """Its packets are seen as soon as its socket is open: at the latest when a second's look has found it."""
+    net, name, port = lab.subnet(), f"{lab.prefix}-late", f"{lab.prefix}l"
+    lab._promise(f"netns {name}")
+    lab._promise(f"link {port}")
+    script = tmp_path / "late.sh"
+    script.write_text(
+        f"ip netns add {name}\nip link add {port} type veth peer name eth0 netns {name}\n"
+        f"ip link set {port} up\nip -n {name} link set eth0 up\nip addr add {net[1]}/24 dev {port}\n"
+        f"ip -n {name} addr add {net[2]}/24 dev eth0\nexec ping -q -c40 -i0.05 {net[2]}\n"
+    )
+    found = journeys(tmp_path, "sh", str(script))
+    known = [journey for journey in found if (journey["packet"] or {}).get("dst") == str(net[2])]
+    late = inum(lab, name)
+    last = [hop for journey in known[-5:] for hop in journey["hops"] if hop["dev"] == "eth0"]
+    assert len(last) == 5
+    assert {(hop["netns"]["inum"], hop["evidence"]) for hop in last} == {(late, "socket")}
+
+
+def test_tcp_says_ports_and_flags(lab: Lab, tmp_path: Path) -> None:
+    web, address, _ = bridge(lab)
+    serve = "import socket\ns = socket.create_server(('', 8080))\nprint('ready', flush=True)\ns.accept()[0].recv(1)"
+    server = subprocess.Popen(
+        lab.command(web, sys.executable, "-c", serve), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert server.stdout
+    assert server.stdout.readline() == "ready\n"
+    connect = f"import socket; socket.create_connection(('{address}', 8080)).send(b'x')"
+    found = journeys(tmp_path, sys.executable, "-c", connect)
+    assert server.wait(10) == 0
+    server.stdout.close()
+    first = found[0]["packet"]
+    assert (first["dst"], first["dport"], first["l4"]) == (address, 8080, "tcp")
+    answer = found[1]["packet"]
+    assert (answer["src"], answer["sport"], answer["dport"]) == (address, 8080, first["sport"])
+
+
+def test_none_means_none(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    done = perfpath("--packets", "none", "--format", "jsonl", "-o", str(out), "ping", "-q", "-c1", "127.0.0.1")
+    assert done.returncode == 0
+    assert [json.loads(line)["packet"] for line in out.read_text().splitlines()] == [None, None]
+
+
+def test_sockets_need_the_record_backend() -> None:
+    done = perfpath("--packets", "socket", "--backend", "trace", "true")
+    assert done.returncode == 5
+    assert "--backend record" in done.stderr
