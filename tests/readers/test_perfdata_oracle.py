@@ -1,4 +1,7 @@
-"""Every event of every recording, against what `perf script` prints of it."""
+"""Every event of every recording, against what `perf script` prints of it.
+
+perf script prints a sample that perf wrote twice twice; of the corpus only million.zstd.data has such samples.
+"""
 
 from __future__ import annotations
 
@@ -174,3 +177,12 @@ def test_other_versions_recordings_are_what_they_printed(corpus: Path, name: str
         assert values.get("dev") == row["dev"]
         assert int(values.get("skbaddr", "0x0"), 16) == row["skbaddr"]
         assert int(values.get("len", 0)) == row["len"]
+
+
+def test_perf_prints_twice_what_perf_wrote_twice(corpus: Path) -> None:
+    recording = corpus / "million.zstd.data"
+    lines = [line for line in printed(recording).splitlines() if LINE.match(line)]
+    source = open_perfdata(recording)
+    events = sum(map(len, source.batches()))
+    assert len(set(lines)) == events > 1_000_000
+    assert len(lines) - events == source.diagnostics.notes["duplicate-record"].count == 13

@@ -30,6 +30,7 @@ from perfdata_writer import (
     Machine,
     Netns,
     Round,
+    Throttle,
 )
 
 from perfpath.readers.perfdata import PipeDecoder, open_perfdata, open_pipe
@@ -154,7 +155,7 @@ def test_a_file_is_read_back(machine: Machine, items: list[Item]) -> None:
     (table,) = source.batches()
     check(table, machine, items, source.stacks)
     assert source.info.hostname == "far away"
-    assert source.diagnostics.lost == sum(item.count for item in items if isinstance(item, Lost))
+    assert source.diagnostics.lost == sum(item.count for item in {item for item in items if isinstance(item, Lost)})
     assert not source.diagnostics.notes
 
 
@@ -187,7 +188,7 @@ def test_rounds_release_events_in_order(machine: Machine, batches: list[list[Hit
     """As perf promises: what a round found newest was written before anything a later round has from before it."""
     items: list[Item] = []
     for n, batch in enumerate(batches):
-        items += [Hit(**{**vars(hit), "time": 100 * n + hit.time}) for hit in batch]
+        items += [Hit(**{**vars(hit), "time": 100 * n + hit.time, "length": n}) for hit in batch]
         items.append(Round())
     table, decoder = read_in_steps(machine.pipe(items), step)
     check(table, machine, items, decoder.stacks)
@@ -230,3 +231,29 @@ def test_losses_have_a_place() -> None:
         (7, 1, 20, 50),
         (5, 2, None, 60),
     ]
+
+
+def test_a_throttled_event_is_a_hole_until_it_goes_on() -> None:
+    machine = Machine()
+    items: list[Item] = [
+        Throttle(10, 0, "netif_rx", begins=True),
+        Throttle(11, 1, "netif_rx", begins=True),
+        Throttle(12, 0, "net_dev_queue", begins=True),
+        Throttle(20, 0, "netif_rx", begins=False),
+        Throttle(25, 1, "net_dev_queue", begins=False),
+        Throttle(30, 0, "net_dev_queue", begins=False),
+        Throttle(40, 0, "netif_rx", begins=True),
+        Throttle(41, 0, "netif_rx", begins=False),
+        Hit(50, 0, 1, 1, "netif_rx", 1, 1, b"lo"),
+    ]
+    for data in (machine.file(items), machine.pipe(items)):
+        source = open_perfdata(io.BytesIO(data))
+        assert sum(map(len, source.batches())) == 1
+        assert [(x.count, x.cpu, x.start_ns, x.end_ns) for x in source.diagnostics.losses] == [
+            (0, 0, 10, 20),
+            (0, 1, 11, None),
+            (0, 0, 12, 30),
+            (0, 0, 40, 41),
+        ]
+        assert source.diagnostics.notes["throttled"].count == 4
+        assert not source.diagnostics.sound

@@ -60,11 +60,21 @@ class Lost:
 
 
 @dataclass(frozen=True)
+class Throttle:
+    """THROTTLE, or UNTHROTTLE."""
+
+    time: int
+    cpu: int
+    event: str
+    begins: bool
+
+
+@dataclass(frozen=True)
 class Round:
     """FINISHED_ROUND."""
 
 
-Item = Hit | Comm | Fork | Netns | Lost | Round
+Item = Hit | Comm | Fork | Netns | Lost | Throttle | Round
 
 
 @dataclass(frozen=True)
@@ -212,8 +222,16 @@ class Machine:
     def item(self, item: Item) -> bytes:
         if isinstance(item, Hit):
             return self.sample(item)
-        if isinstance(item, Round):
-            return self.record(68, b"")
+        if isinstance(item, Comm | Fork | Netns):
+            return self.of_task(item)
+        if isinstance(item, Throttle):
+            body = self.pack("QQQ", item.time, self.event_id(item.event, item.cpu), 1)
+            return self.record(5 if item.begins else 6, body + self.trailer(item.time, cpu=item.cpu))
+        if isinstance(item, Lost):
+            return self.record(2, self.pack("QQ", 1, item.count) + self.trailer(item.time, cpu=item.cpu))
+        return self.record(68, b"")
+
+    def of_task(self, item: Comm | Fork | Netns) -> bytes:
         if isinstance(item, Comm):
             name = item.name + b"\0"
             body = self.pack("ii", item.tid, item.tid) + name + b"\0" * (-len(name) % 8)
@@ -221,11 +239,9 @@ class Machine:
         if isinstance(item, Fork):
             body = self.pack("iiiiQ", item.tid, item.parent, item.tid, item.parent, item.time)
             return self.record(7, body + self.trailer(item.time, item.parent))
-        if isinstance(item, Netns):
-            body = self.pack("iiQ", item.tid, item.tid, 7)
-            body += b"".join(self.pack("QQ", 4, item.inum + n) for n in range(7))
-            return self.record(16, body + self.trailer(item.time, item.tid))
-        return self.record(2, self.pack("QQ", 1, item.count) + self.trailer(item.time, cpu=item.cpu))
+        body = self.pack("iiQ", item.tid, item.tid, 7)
+        body += b"".join(self.pack("QQ", 4, item.inum + n) for n in range(7))
+        return self.record(16, body + self.trailer(item.time, item.tid))
 
     # files
 

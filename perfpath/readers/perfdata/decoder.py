@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 class RecordDecoder:
     """Takes records from any number of streams of one recording and gives EVENTS in time order."""
 
-    def __init__(self, state: State, *, whole: bool = False) -> None:
+    def __init__(self, state: State, *, whole: bool = False, by_rounds: bool = True) -> None:
+        """by_rounds: the recording's rounds are marked (those of directories aren't)."""
         self._state = state
         self._runs = RunReader(state)
+        self._runs.duplicates.by_rounds = by_rounds
         self._whole = whole
         self._nothing = Table.filled(schema.EVENTS, 0, state.names)
         self.ordering = Ordering(state.diagnostics, whole=whole)
@@ -39,11 +41,11 @@ class RecordDecoder:
 
     def on_run(self, buffer: npt.NDArray[np.uint8], records: Chain, base: int, rounds: Sequence[int] = ()) -> None:
         """Decode a run of records. rounds: where in the buffer rounds ended, besides the FINISHED_ROUNDs in it."""
-        columns, own = self._runs.read(buffer, records, base)
-        self.ordering.add(columns, np.sort(np.concatenate([own, np.array(rounds, np.int64)])) if rounds else own)
+        self.ordering.add(*self._runs.read(buffer, records, base, rounds))
 
     def on_round(self) -> None:
         """All events before a FINISHED_ROUND have been decoded."""
+        self._runs.duplicates.round_ended()
         self.ordering.add(no_columns(), np.zeros(1, np.int64))
 
     def malformed(self, example: str) -> None:

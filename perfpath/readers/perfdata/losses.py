@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from perfpath.diagnostics import Loss
+
 if TYPE_CHECKING:
     from perfpath.diagnostics import Diagnostics
     from perfpath.readers.perfdata.gather import Offsets
@@ -27,28 +29,43 @@ class Losses:
         self._diagnostics = diagnostics
         self._last = np.full(_CPUS, -1, np.int64)
         self._run: list[tuple[int, int, Trailer]] = []
+        self._seen: set[tuple[int, Trailer]] = set()
+        self._stopped: dict[tuple[int, int], int] = {}  # CPU and event -> which of the losses
         self._told = 0
         self._counted = 0
 
     def lost(self, count: int, trailer: Trailer, at: int) -> None:
-        """A LOST record at a place of the current run."""
+        """A LOST record at a place of the current run; one that perf wrote twice (see duplicates) counts once."""
+        if trailer.time_ns and trailer.cpu >= 0:
+            if (count, trailer) in self._seen:
+                return
+            self._seen.add((count, trailer))
         self._run.append((at, count, trailer))
 
     def lost_samples(self, count: int) -> None:
         """A LOST_SAMPLES record."""
         self._counted += count
 
-    def throttled(self, time_ns: int, trailer: Trailer, begins: bool) -> None:
+    def throttled(self, time_ns: int, event: int, trailer: Trailer) -> None:
         """The kernel stopped an event that came too often; how many it left out is not known."""
-        if begins:
-            self._diagnostics.note(
-                "throttled",
-                "the kernel throttled an event that came too often: some are missing",
-                severity="error",
-                example=f"CPU {trailer.cpu} at {time_ns} ns",
-                advice="raise sysctl kernel.perf_event_max_sample_rate",
-            )
-            self._diagnostics.lose(0, cpu=trailer.cpu, start_ns=time_ns)
+        if (trailer.cpu, event) in self._stopped:
+            return
+        self._diagnostics.note(
+            "throttled",
+            "the kernel throttled an event that came too often: some are missing",
+            severity="error",
+            example=f"CPU {trailer.cpu} at {time_ns} ns",
+            advice="raise sysctl kernel.perf_event_max_sample_rate",
+        )
+        self._stopped[trailer.cpu, event] = len(self._diagnostics.losses)
+        self._diagnostics.lose(0, cpu=trailer.cpu, start_ns=time_ns)
+
+    def unthrottled(self, time_ns: int, event: int, trailer: Trailer) -> None:
+        """The event goes on: its hole, which had no end until now, has one."""
+        hole = self._stopped.pop((trailer.cpu, event), None)
+        if hole is not None:
+            begun = self._diagnostics.losses[hole]
+            self._diagnostics.losses[hole] = Loss(0, begun.cpu, begun.start_ns, max(time_ns, begun.start_ns or 0))
 
     def after_run(self, at: Offsets, cpus: Array, times: Array) -> None:
         """The samples of the run whose records have been told: where, on which CPU, when."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from perfpath.errors import InputError
 from perfpath.readers.perfdata.columns import Columns, joined, taken
+from perfpath.readers.perfdata.duplicates import Duplicates
 from perfpath.readers.perfdata.events import EventReader
 from perfpath.readers.perfdata.gather import Offsets, numbers
 from perfpath.readers.perfdata.records import Record
@@ -15,6 +16,8 @@ from perfpath.readers.perfdata.samples import Samples, read_samples
 from perfpath.readers.perfdata.sideband import WANTED, apply_record
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
     from perfpath.readers.perfdata.layout import SampleLayout
@@ -29,23 +32,30 @@ class RunReader:
     def __init__(self, state: State) -> None:
         self._state = state
         self._events = EventReader(state)
+        self.duplicates = Duplicates(state.diagnostics)
 
-    def read(self, buffer: npt.NDArray[np.uint8], records: Chain, base: int) -> tuple[Columns, Offsets]:
-        """Columns of the run's samples (`at` is their place), and the places of its FINISHED_ROUND records.
+    def read(
+        self, buffer: npt.NDArray[np.uint8], records: Chain, base: int, rounds: Sequence[int] = ()
+    ) -> tuple[Columns, Offsets]:
+        """Columns of the run's samples (`at` is their place), and the places where rounds ended.
 
-        buffer: with SLACK behind. base: add to an offset in it for one in the file.
+        buffer: with SLACK behind. base: add to an offset in it for one in the file. rounds: where in the buffer rounds
+        ended, besides the FINISHED_ROUND records in it.
         """
         at, kinds, sizes = records.at, records.kinds, records.sizes
         is_sample = kinds == Record.SAMPLE
-        rounds = at[kinds == Record.FINISHED_ROUND]
+        ended = at[kinds == Record.FINISHED_ROUND]
+        if rounds:
+            ended = np.sort(np.concatenate([ended, np.array(rounds, np.int64)]))
         if not self._state.attrs:
             self._homeless(int(is_sample.sum()))
             is_sample[:] = False
         else:
             self._side(buffer, at, sizes, kinds, base)
         columns = self._samples(buffer, at[is_sample], sizes[is_sample], base)
+        columns = self.duplicates.without(buffer, columns, ended, self._state.order)
         self._state.losses.after_run(columns["at"], columns["cpu"], columns["time_ns"])
-        return columns, rounds
+        return columns, ended
 
     def _side(
         self, buffer: npt.NDArray[np.uint8], at: Offsets, sizes: Offsets, kinds: npt.NDArray[np.uint32], base: int

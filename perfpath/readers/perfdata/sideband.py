@@ -72,7 +72,8 @@ def apply_record(state: State, kind: int, misc: int, data: memoryview, at: int) 
         if not misc & MISC_LOST_SAMPLES_BPF:
             state.losses.lost_samples(cursor.u64())
     elif kind in {Record.THROTTLE, Record.UNTHROTTLE}:
-        state.losses.throttled(cursor.u64(), trailer, kind == Record.THROTTLE)
+        told = state.losses.throttled if kind == Record.THROTTLE else state.losses.unthrottled
+        told(cursor.u64(), cursor.u64(), trailer)
     else:
         state.tasks.add(_task(state, kind, cursor, trailer))
 

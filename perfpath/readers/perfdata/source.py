@@ -61,8 +61,8 @@ class FileSource(Recorded):
     def __init__(self, state: State, parts: list[tuple[BinaryIO, Section]], batch_bytes: int | None) -> None:
         self._state = state
         self._batch_bytes = batch_bytes
-        self._decoder = RecordDecoder(state, whole=batch_bytes is None)
         several = len(parts) > 1
+        self._decoder = RecordDecoder(state, whole=batch_bytes is None, by_rounds=not several)
         self._parts = [
             _Part(file, section, self._decoder.stream(section.offset, f"part {n}, " if several else ""))
             for n, (file, section) in enumerate(parts)
