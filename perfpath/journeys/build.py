@@ -61,7 +61,7 @@ class Builder:
     def _hops(self, done: Pass, number: Array, chosen: Array, at: Array, hop: Array, *, fallback: bool) -> Table:
         observed, seen, chains = done.observed, done.seen, done.chains
         rows = seen.rows[at]
-        columns = {name: _taken(observed[name], rows) for name in EVENT_COLUMNS if name in observed}
+        columns = {name: taken(observed[name], rows) for name in EVENT_COLUMNS if name in observed}
         columns |= {name: column[rows] for name, column in folded(observed, fallback=fallback).items()}
         sizes = chains.sizes[chosen]
         delta = np.diff(columns["time_ns"], prepend=columns["time_ns"][:1])
@@ -138,6 +138,6 @@ class Builder:
         return numbers
 
 
-def _taken(column: Array, rows: Array) -> Array:
+def taken(column: Array, rows: Array) -> Array:
     """The rows of a column; one that is the same everywhere stays a view of one element."""
     return np.broadcast_to(column[:1], len(rows)) if column.strides == (0,) and len(column) else column[rows]

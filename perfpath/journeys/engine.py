@@ -136,9 +136,12 @@ class _Placing:
         """The same, with replies beginning in the namespace where their requests ended."""
         where = self.endings(chains, located)[pairs.request]
         lost = self.beginnings(chains, located)[pairs.reply] == 0
-        useful = np.flatnonzero(pairs.direct & lost & (where != 0))
+        first = self.seen.rows[chains.starts]
+        decided = self.observed["_request"][first[pairs.reply]] >= 0  # what it told then is in `told`
+        useful = np.flatnonzero(pairs.direct & lost & (where != 0) & ~decided)
         if len(useful):
-            useful = useful[unrivalled(self.seen, chains, pairs, self.reply_ns)[useful]]
+            settled = (self.observed["_reply"][first] >= 0) | (self.observed["_request"][first] >= 0)
+            useful = useful[unrivalled(self.seen, chains, pairs, settled, self.reply_ns)[useful]]
         if not len(useful):
             return chains, located
         known = self._with_senders()

@@ -36,7 +36,8 @@ INTERRUPTS = tracepoints.SOFTIRQ | tracepoints.HARDIRQ | tracepoints.NMI
 _IDENTITY = ("time_ns", "cpu", "tid", "event", "dev", "skbaddr", "len")
 
 BURST_GAP_NS = 1_000_000
-BURST_PARTS = 1 << 24  # parts of `limit_ns` that a burst can have
+BURST_BITS = 24
+BURST_PARTS = 1 << BURST_BITS  # parts of `limit_ns` that a burst can have
 
 
 @dataclass(slots=True)

@@ -135,13 +135,14 @@ def _answered(seen: Sightings, ends: Ends, asks: Array, born: Array) -> Pairs:
     return Pairs(asked, answers, direct)
 
 
-def unrivalled(seen: Sightings, chains: Chains, pairs: Pairs, reply_ns: int) -> Array:
+def unrivalled(seen: Sightings, chains: Chains, pairs: Pairs, settled: Array, reply_ns: int) -> Array:
     """For each pair, whether nothing else that ended at such a device on that CPU shortly before went unanswered.
 
     What waits in a backlog longer than usual might be what was answered; a copy of a broadcast, for instance.
+    settled: chains that earlier passes paired.
     """
     ends = ends_of(seen, chains)
-    quiet = ~seen.tx[ends.last]
+    quiet = ~seen.tx[ends.last] & ~settled
     quiet[pairs.request] = quiet[pairs.reply] = False
     others, asked = np.flatnonzero(quiet), pairs.request
     chain = np.concatenate((others, asked))

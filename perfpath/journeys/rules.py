@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from perfpath.journeys.observe import BURST_PARTS, HOP_NAMES, INTERRUPT, PROCESS
+from perfpath.journeys.observe import BURST_BITS, HOP_NAMES, INTERRUPT, PROCESS
 
 if TYPE_CHECKING:
     from perfpath.journeys.losses import Losses
@@ -111,6 +111,7 @@ class Steps:
 
     from_tx: that one was sent. change: of the length, bytes. gap: ns. possible: the length can follow.
     exact: the length is what an unchanged packet has there. same: the device and direction are the same.
+    elsewhere: this is another burst of work, or another CPU.
     nested: both were sent, by one task on one CPU, one in the course of the other by all appearances.
     strong: one packet's whatever the topology says: at once, on one CPU, nothing in between, as long.
     """
@@ -121,6 +122,7 @@ class Steps:
     exact: Array
     same: Array
     nested: Array
+    elsewhere: Array
     strong: Array
 
 
@@ -137,7 +139,11 @@ def steps_of(seen: Sightings) -> Steps:
         alike & (seen.tx & at_once & ~same | (seen.kind == _NETIF_RX)) | at_once & ~seen.tx,
         (seen.context == INTERRUPT) & ((seen.tx & _alone(seen)) | (at_once & (seen.kind == _RECEIVE))),
     )
-    return Steps(from_tx, gap, possible, exact, same, nested, strong & seen.quiet & exact & (gap < DIRECT_NS))
+    elsewhere = np.diff(seen.burst >> BURST_BITS, prepend=0) != 0
+    elsewhere |= seen.cpu != before(seen.cpu)
+    return Steps(
+        from_tx, gap, possible, exact, same, nested, elsewhere, strong & seen.quiet & exact & (gap < DIRECT_NS)
+    )
 
 
 def _alone(seen: Sightings) -> Array:
@@ -194,20 +200,13 @@ def may_repeat(seen: Sightings, steps: Steps, known: Array) -> Array:
     return result
 
 
-def _elsewhere(seen: Sightings) -> Array:
-    """Hops that are in another burst of work, or on another CPU, than the hop before."""
-    other = (seen.burst // BURST_PARTS != before(seen.burst // BURST_PARTS)) | (seen.cpu != before(seen.cpu))
-    result: Array = other
-    return result
-
-
 def firm_steps(seen: Sightings, steps: Steps) -> Array:
     """Steps that may tell where a packet was: one joined wrongly would put hops into another packet's namespace.
 
     Forwarding counts only in the softirq burst that received the packet, as flags show it.
     """
-    here = ~_elsewhere(seen) & steps.exact & (steps.gap < DIRECT_NS)
-    handed_up = ~steps.from_tx & ~seen.tx & (steps.gap < DIRECT_NS) & ~_elsewhere(seen)
+    here = ~steps.elsewhere & steps.exact & (steps.gap < DIRECT_NS)
+    handed_up = ~steps.from_tx & ~seen.tx & (steps.gap < DIRECT_NS) & ~steps.elsewhere
     crossed = steps.from_tx & ~seen.tx & (seen.cpu == before(seen.cpu)) & steps.exact & (steps.gap < DIRECT_NS)
     firm: Array = steps.strong | steps.nested | handed_up | crossed | (here & (seen.context == INTERRUPT))
     return firm
@@ -217,22 +216,13 @@ def waited(seen: Sightings, steps: Steps) -> Array:
     """Hops that waited for a neighbour's address: its answer was what their CPU saw last, on their device."""
     result = np.zeros(len(seen), dtype=bool)
     forwarded = np.flatnonzero(
-        seen.follows & seen.tx & ~steps.from_tx & (seen.context == INTERRUPT) & steps.exact & ~_elsewhere(seen)
+        seen.follows & seen.tx & ~steps.from_tx & (seen.context == INTERRUPT) & steps.exact & ~steps.elsewhere
     )
-    asked, found = _last_on_cpu(seen, forwarded)
+    asked, found = seen.numbered(seen.cpu_before[forwarded])
     told = found & ~seen.tx[asked] & (seen.dev[asked] == seen.dev[forwarded])
     told &= np.isin(seen.length[asked], NEIGHBOUR) & (seen.length[asked] + ETHERNET != seen.length[forwarded])
     result[forwarded[told]] = True
     return result
-
-
-def _last_on_cpu(seen: Sightings, at: Array) -> tuple[Array, Array]:
-    """(the sighting before each on its CPU, whether there is one)."""
-    if not len(seen):
-        return at, np.zeros(0, dtype=bool)
-    by_seq = np.argsort(seen.seq)
-    place = np.minimum(np.searchsorted(seen.seq, seen.cpu_before[at], sorter=by_seq), len(by_seq) - 1)
-    return by_seq[place], seen.seq[by_seq[place]] == seen.cpu_before[at]
 
 
 def overtaken(seen: Sightings, steps: Steps, cut: Array) -> Array:
@@ -264,13 +254,13 @@ def answers(seen: Sightings, steps: Steps, cut: Array) -> Array:
     this is another CPU. What still is the same packet then had waited, for a neighbour's address perhaps, and follows
     something shorter.
     """
-    later = _elsewhere(seen) & ~steps.strong
+    later = steps.elsewhere & ~steps.strong
     later &= (cut == JOINED) & seen.tx & ~steps.from_tx & (seen.context == INTERRUPT)
     candidates = np.flatnonzero(later)
     result = np.zeros(len(cut), dtype=bool)
     if not len(candidates):
         return result
-    asked, found = _last_on_cpu(seen, candidates)
+    asked, found = seen.numbered(seen.cpu_before[candidates])
     follower = np.minimum(asked + 1, len(cut) - 1)
     ended = (follower == asked) | (cut[follower] != JOINED) | later[follower]
     fits = found & ~seen.tx[asked] & ended

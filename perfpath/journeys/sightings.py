@@ -40,8 +40,23 @@ class Sightings:
     quiet: Array
     freed: Array
 
+    _by_seq: tuple[int, Array] | None = None
+
     def __len__(self) -> int:
         return len(self.rows)
+
+    def numbered(self, seq: Array) -> tuple[Array, Array]:
+        """(which sightings have these numbers, whether there are such): for what isn't found, any sighting."""
+        if self._by_seq is None:
+            least = int(self.seq.min(initial=0))
+            table = np.full(int(self.seq.max(initial=0)) - least + 1, -1, dtype=np.int64)
+            table[self.seq - least] = np.arange(len(self.seq))
+            self._by_seq = least, table
+        least, table = self._by_seq
+        offset = seq - least
+        inside = (offset >= 0) & (offset < len(table))
+        found = table[np.where(inside, offset, 0)]
+        return np.maximum(found, 0), inside & (found >= 0)
 
 
 def sighted(observed: Table, *, fallback: bool) -> Sightings:
