@@ -97,6 +97,15 @@ JOURNEYS = (
     Column(
         "cut", "category", "", "the rule that ended the chain, where it was cut from a later hop of the same skbaddr"
     ),
+    Column("outcome", "category", "", "dropped, delivered, answered, left, merged, copied; missing where unknown"),
+    Column("reason", "category", "", "of a drop: why, in the recording's own words; missing before kernel 5.17"),
+    Column("location", "category", "", "of a drop: the function, or its address where its name isn't known"),
+    Column("hook", "category", "", "of a drop: the firewall hook it happened at, where a call stack tells"),
+    Column("ended_ns", "int64", "ns", "when the outcome was seen"),
+    Column("end_netns", "uint32", "", "network namespace (inode) where it ended", 0),
+    Column("end_netns_name", "category", "", "what people call that namespace"),
+    Column("end_pid", "int32", "", "the process it was delivered to, or that had sent what no device ever saw"),
+    Column("end_comm", "category", "", "that process's name"),
     Column("src", "category", "", "source address, or ARP's sender", optional=True),
     Column("dst", "category", "", "destination address, or ARP's target", optional=True),
     Column("l4", "category", "", "what is inside IP: `icmp`, `tcp`, ...; `arp`", optional=True),
@@ -106,4 +115,6 @@ JOURNEYS = (
     Column("icmp_seq", "int32", "", "its sequence number", optional=True),
     Column("message", "category", "", "what it says: `icmp echo request`, `tcp [S.]`, `arp who-has`", optional=True),
 )
-"""One row per packet. What its bytes say stands there where the recording has bytes."""
+"""One row per packet; one that was dropped before any device saw it has no hops, and path -1.
+
+What its bytes say stands there where the recording has bytes."""

@@ -46,6 +46,20 @@ COMPANIONS = (
 )
 """Other `net:*` events: they add to a hop and never make a second one."""
 
+DROPS = ("skb:kfree_skb",)
+"""Recorded beside the four: drops are rare, and say what became of a packet."""
+
+COMPLETE = (
+    "skb:consume_skb",
+    "skb:skb_copy_datagram_iovec",
+    "net_dev_start_xmit",
+    "net_dev_xmit",
+    "netif_receive_skb",
+    "qdisc:qdisc_enqueue",
+    "qdisc:qdisc_dequeue",
+)
+"""What --complete adds: ends that are no drops, and the waits between."""
+
 SOFTIRQ, HARDIRQ, NMI = 0x10, 0x08, 0x40
 """Bits of common_flags (include/linux/trace_events.h: TRACE_FLAG_*)."""
 

@@ -13,7 +13,7 @@ class Plan:
 
     command: the program and its arguments; empty with system_wide: until a signal comes.
     events: tracepoints, `net:` left out. backend: "record", "trace", or "auto": record where it can be live.
-    callchains: kernel call stacks with every event (record only).
+    callchains: kernel call stacks with every event (record only); drops have theirs anyway.
     buffer: perf's `-m` (pages, or a size such as 4M), None for perf's default.
     options: more options for perf. perf: the perf to use, None to look for one.
     grace: how many seconds to go on after the command's end, for replies and deferred work.

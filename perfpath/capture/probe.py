@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from perfpath.errors import CaptureError
 from perfpath.escape import visible
-from perfpath.tracepoints import FALLBACK, perf_name
+from perfpath.tracepoints import FALLBACK, HOP_EVENTS, perf_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,9 +54,10 @@ def choose_events(wanted: Sequence[str], diagnostics: Diagnostics) -> tuple[str,
                 "this kernel doesn't have every tracepoint asked for: hops that only those show are missing",
                 example=perf_name(event),
             )
-    if found:
+    hops = [event for event in wanted if event in HOP_EVENTS]
+    if any(event in found for event in hops) or (found and not hops):
         return found
-    found = existing([event.name for event in FALLBACK])
+    others, found = found, existing([event.name for event in FALLBACK])
     if not found:
         raise CaptureError(
             "this kernel has none of the tracepoints "
@@ -68,7 +69,7 @@ def choose_events(wanted: Sequence[str], diagnostics: Diagnostics) -> tuple[str,
         "none of the tracepoints asked for exists: second-best ones are traced, which see fewer places",
         example=", ".join(perf_name(event) for event in found),
     )
-    return found
+    return (*found, *others)
 
 
 def explain(words: Sequence[str], perf: str) -> CaptureError:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from perfpath.capture.child import GatedCommand, Process
 from perfpath.capture.fork import spawn_tied
-from perfpath.tracepoints import perf_name
+from perfpath.tracepoints import DROPS, perf_name
 
 if TYPE_CHECKING:
     from perfpath.capture.plan import Plan
@@ -28,7 +28,12 @@ _OPTIONAL = (  # in the order tried; an older perf goes without those it doesn't
     "--no-bpf-event",  # its thread would make perf's end wait for up to a second
     "--synth=task",  # names and namespaces of what runs already; not their mappings, which take long
     "--namespaces",
+    "--kernel-callchains",
     "--clockid=CLOCK_MONOTONIC",
+)
+
+_WITH_STACK = (
+    "/call-graph=fp/"  # an event's own term (perf >= 4.3): drops are rare, and a stack tells the firewall hook
 )
 
 
@@ -115,9 +120,9 @@ def _long_name(option: str) -> str:
 def _wishes(plan: Plan, events: tuple[str, ...], command: GatedCommand | None) -> list[str]:
     argv = ["--all-cpus"] if plan.system_wide or command is None else ["--pid", str(command.pid)]
     for event in events:
-        argv += ["--event", perf_name(event)]
+        argv += ["--event", perf_name(event) + (_WITH_STACK if event in DROPS else "")]
     if plan.callchains:
-        argv += ["-g", "--kernel-callchains"]
+        argv.append("-g")
     if plan.buffer is not None:
         argv += ["--mmap-pages", plan.buffer]
     return [*argv, *plan.options]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from perfpath import tracepoints
 from perfpath.errors import EXIT_INCOMPLETE, EXIT_OK, UsageError
 from perfpath.times import moment, nanoseconds
 
@@ -14,15 +15,23 @@ if TYPE_CHECKING:
     from perfpath.diagnostics import Diagnostics
     from perfpath.journeys.select import Selection
     from perfpath.journeys.tracker import Options
-    from perfpath.readers.recording import Info
+    from perfpath.readers.recording import Decoder, Info, Source
+    from perfpath.symbols import Symbols
 
-FORMATS = ("tree", "table", "plain", "jsonl", "json", "csv", "summary")
+FORMATS = ("tree", "table", "plain", "jsonl", "json", "csv", "summary", "diagnosis")
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
     """How results are shown, and where."""
     group = parser.add_argument_group("output")
     group.add_argument("--format", choices=FORMATS, default="tree", help="tree is for people, jsonl for programs")
+    group.add_argument(
+        "--diagnose",
+        dest="format",
+        action="store_const",
+        const="diagnosis",
+        help="show only what went wrong, why, and what to look at next",
+    )
     group.add_argument("-o", "--output", metavar="FILE", help="write the journeys here; - is standard output")
     group.add_argument(
         "--limit", type=_count, default=100, metavar="N", help="tree and table: show so many journeys (0: all)"
@@ -44,6 +53,22 @@ def add_tracking(parser: argparse.ArgumentParser) -> None:
         metavar="SPAN",
         help="two sightings of one skb address further apart are two packets (default 1s)",
     )
+
+
+def add_depth(group: argparse._ArgumentGroup) -> None:
+    """How much is recorded beside the places where packets are seen."""
+    group.add_argument(
+        "--complete", action="store_true", help="also record what became of packets that weren't dropped, and waits"
+    )
+    group.add_argument(
+        "--why", action="store_true", help="also record the kernel's call stacks, which say why packets moved on"
+    )
+
+
+def more_events(options: argparse.Namespace) -> tuple[str, ...]:
+    """The tracepoints to record beside the four."""
+    complete = tracepoints.COMPLETE if getattr(options, "complete", False) else ()
+    return (*tracepoints.DROPS, *complete)
 
 
 def add_filters(parser: argparse.ArgumentParser) -> None:
@@ -80,11 +105,13 @@ def joined(arguments: Sequence[str]) -> list[str]:
     return found
 
 
-def tracking(options: argparse.Namespace) -> Options:
-    """What `add_tracking` asked for."""
+def tracking(
+    options: argparse.Namespace, recorded: Source | Decoder | None = None, symbols: Symbols | None = None
+) -> Options:
+    """What `add_tracking` asked for. recorded, symbols: what tells where drops happened."""
     from perfpath.journeys.tracker import Options
 
-    return Options(gap_ns=options.gap)
+    return Options(gap_ns=options.gap, symbols=symbols, stacks=getattr(recorded, "stacks", ()))
 
 
 def selection(options: argparse.Namespace, info: Info) -> Selection:

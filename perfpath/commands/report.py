@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from perfpath.commands import options as shared
-from perfpath.errors import InventoryError
+from perfpath.errors import InputError, InventoryError
 from perfpath.escape import visible
 from perfpath.start_up import import_numpy
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from perfpath.commands.results import Results
     from perfpath.netns.inventory import Inventory
     from perfpath.readers.recording import Source
+    from perfpath.symbols import Symbols
 
 HELP = """Show the journeys in a saved recording: a perf.data file (of any perf, from any machine; also compressed, in
 pipe mode, or the directory form), a directory written by perfpath, or the text of perf script, perf trace, ftrace or
@@ -58,27 +59,42 @@ def show(recording: str, options: argparse.Namespace) -> int:
     if getattr(options, "header", False):
         return _header(source, options)
     inventory = topology_of(recording, getattr(options, "topology", None))
+    symbols = symbols_of(recording)
     from perfpath.commands.results import opened
 
     with opened(options.output, sys.stdout) as stream:
-        (_stream if streamed else _whole)(source, inventory, stream, options)
+        (_stream if streamed else _whole)(source, inventory, symbols, stream, options)
     return shared.judged(source.diagnostics, strict=options.strict)
 
 
-def _whole(source: Source, inventory: Inventory | None, stream: TextIO, options: argparse.Namespace) -> None:
+def _whole(
+    source: Source,
+    inventory: Inventory | None,
+    symbols: Symbols | None,
+    stream: TextIO,
+    options: argparse.Namespace,
+) -> None:
     from perfpath.journeys.tracker import follow
     from perfpath.tables import concatenated
 
     table = concatenated(list(source.batches()))
     results = _results(source, inventory, stream, options)
-    results.result(follow(table, inventory, source.diagnostics, shared.tracking(options)))
+    tracking = shared.tracking(options, source, symbols)
+    results.result(follow(table, inventory, source.diagnostics, tracking))
     results.finish(source.diagnostics)
 
 
-def _stream(source: Source, inventory: Inventory | None, stream: TextIO, options: argparse.Namespace) -> None:
+def _stream(
+    source: Source,
+    inventory: Inventory | None,
+    symbols: Symbols | None,
+    stream: TextIO,
+    options: argparse.Namespace,
+) -> None:
     from perfpath.journeys.tracker import Tracker
 
-    tracker = Tracker(inventory, source.diagnostics, shared.tracking(options))
+    tracking = shared.tracking(options, source, symbols)
+    tracker = Tracker(inventory, source.diagnostics, tracking)
     results = None
     for table in source.batches():
         results = results or _results(source, inventory, stream, options)  # now that the recording's origin is known
@@ -107,6 +123,19 @@ def topology_of(recording: str, given: str | None) -> Inventory | None:
         return from_json(path.read_bytes(), str(path))
     except OSError as error:
         raise InventoryError(f"{visible(str(path))}: it can't be read: {error.strerror}") from error
+
+
+def symbols_of(recording: str) -> Symbols | None:
+    """The kernel's symbols that stand in the capture's directory, None where there are none."""
+    beside = Path(recording) / "symbols.json"
+    if not beside.is_file():
+        return None
+    from perfpath.symbols import from_json
+
+    try:
+        return from_json(beside.read_bytes(), str(beside))
+    except OSError as error:
+        raise InputError(f"{visible(str(beside))}: it can't be read: {error.strerror}") from error
 
 
 def size_of(recording: str) -> int:

@@ -75,6 +75,7 @@ def add_tracing(parser: argparse.ArgumentParser) -> None:
         help="perf record (default where it works) or perf trace",
     )
     add_packets(group)
+    shared.add_depth(group)
     group.add_argument("--perf", metavar="PATH", help="the perf to use (default: one that runs on this kernel)")
     group.add_argument("-m", "--buffer", metavar="SIZE", help="perf's buffer per CPU, as perf record -m takes it (4M)")
 
@@ -96,10 +97,12 @@ def plan_of(command: tuple[str, ...], options: argparse.Namespace, extra: tuple[
     """The plan for a session. extra: more tracepoints than the four."""
     from perfpath.capture.plan import Plan
 
+    main = [event.name for event in tracepoints.MAIN]
     return Plan(
         command=command,
         system_wide=getattr(options, "all_cpus", False),
-        events=(*(event.name for event in tracepoints.MAIN), *extra),
+        events=tuple(dict.fromkeys((*main, *shared.more_events(options), *extra))),
+        callchains=getattr(options, "why", False),
         backend=options.backend,
         perf=options.perf,
         buffer=options.buffer,
@@ -137,6 +140,7 @@ class Live:
     def __init__(
         self, session: Session, watch: Watch, stream: TextIO, options: argparse.Namespace, packets: Watched | None
     ) -> None:
+        from perfpath.capture.kallsyms import Kallsyms
         from perfpath.commands.results import Results
         from perfpath.journeys.tracker import Tracker
 
@@ -145,7 +149,8 @@ class Live:
         self._version = watch.version
         session.release()
         self._decoder = _decoder(session)
-        self._tracker = Tracker(watch.inventory, self._decoder.diagnostics, shared.tracking(options))
+        tracking = shared.tracking(options, self._decoder, Kallsyms())
+        self._tracker = Tracker(watch.inventory, self._decoder.diagnostics, tracking)
         wanted = shared.selection(options, self._decoder.info)
         info, raw = self._decoder.info, self._decoder.packets
         self._results = Results(stream, options, wanted, info, watch.inventory, live=True, packets=raw)

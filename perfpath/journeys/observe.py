@@ -1,7 +1,7 @@
 """What can be known of an event only in the order of time, before packets are told apart.
 
 `Observer` looks at each batch of EVENTS once and gives the rows that matter to journeys, with these columns added:
-`_kind` int8 (what the event is to us: a number of HOP_NAMES, FREE or COMPANION) and, for hops, int64 columns:
+`_kind` int8 (what the event is to us: a number of HOP_NAMES, FREE, COMPANION or READ) and, for hops, int64 columns:
 `_seq` (its number among all hops), `_before` (the number of the hop before it on the same CPU, -1 none),
 `_idle` (ns since that hop), `_queued` (how many packets its CPU's backlog has got so far), `_burst` (which burst of
 work of its CPU it is in).
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 HOP_NAMES = tuple(tracepoints.HOP_EVENTS)
 MAIN_KINDS = len(tracepoints.MAIN)
-FREE, COMPANION, OTHER = len(HOP_NAMES), len(HOP_NAMES) + 1, len(HOP_NAMES) + 2
+FREE, COMPANION, OTHER, READ = range(len(HOP_NAMES), len(HOP_NAMES) + 4)
 FREES = ("skb:consume_skb", "skb:kfree_skb")
+READS = ("skb:skb_copy_datagram_iovec",)
 COLUMNS = ("_seq", "_before", "_idle", "_queued", "_burst")
 NETIF_RX = HOP_NAMES.index("netif_rx")
 IS_TX = np.array([tracepoints.HOP_EVENTS[name].direction == "tx" for name in HOP_NAMES])
@@ -137,7 +138,7 @@ def kinds_of(events: Names) -> Array:
     """What each event name is to us; the last entry is for -1, no name."""
     kinds = np.full(len(events) + 1, OTHER, dtype=np.int8)
     known = {name: number for number, name in enumerate(HOP_NAMES)}
-    known |= dict.fromkeys(FREES, FREE)
+    known |= dict.fromkeys(FREES, FREE) | dict.fromkeys(READS, READ)
     known |= {name: COMPANION for name in tracepoints.COMPANIONS if name not in tracepoints.HOP_EVENTS}
     for code, text in enumerate(events.texts):
         kinds[code] = known.get(text, OTHER)
@@ -146,7 +147,10 @@ def kinds_of(events: Names) -> Array:
 
 def is_fallback(events: Names) -> bool:
     """True where a recording has none of the four tracepoints that make hops, but others that can stand in."""
-    return not any(events.find(event.name) >= 0 for event in tracepoints.MAIN)
+    main, others = (
+        any(events.find(event.name) >= 0 for event in each) for each in (tracepoints.MAIN, tracepoints.FALLBACK)
+    )
+    return others and not main
 
 
 def both_directions(events: Names) -> bool:

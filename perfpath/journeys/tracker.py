@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,19 +10,25 @@ import numpy as np
 from perfpath import tracepoints
 from perfpath.journeys import engine, rules
 from perfpath.journeys.build import Builder, Roles
+from perfpath.journeys.causes import Causes
 from perfpath.journeys.chains import NO_ORIGIN
 from perfpath.journeys.infer import Inference
 from perfpath.journeys.locate import Locator
 from perfpath.journeys.losses import Losses
 from perfpath.journeys.observe import Observer
+from perfpath.journeys.outcomes import HANDLED, Outcomes, merged
 from perfpath.journeys.pair import first_of_each
 from perfpath.journeys.topology import Topology
 from perfpath.tables import concatenated
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from perfpath.diagnostics import Diagnostics
+    from perfpath.journeys.endings import Endings
     from perfpath.journeys.engine import Pass
     from perfpath.netns.inventory import Inventory
+    from perfpath.symbols import Symbols
     from perfpath.tables import Array, Table
 
 
@@ -34,11 +40,14 @@ class Options:
     reply_ns: a reply begins at most this long after its request ended.
     monotonic: the events' times are CLOCK_MONOTONIC, as those of the inventory (Info.clockid is 1): interfaces count
         only while they existed.
+    symbols: names of kernel addresses. stacks: the recording's kernel stacks by number; they may grow.
     """
 
     gap_ns: int = 1_000_000_000
     reply_ns: int = 10_000_000
     monotonic: bool = False
+    symbols: Symbols | None = field(default=None, compare=False)
+    stacks: Sequence[tuple[int, ...]] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +96,7 @@ class Tracker:
         self._observer = Observer(self._options.reply_ns)
         self._builder = Builder()
         self._inference = Inference()
+        self._outcomes = Outcomes(Causes(self._options.symbols, self._options.stacks), diagnostics)
         self._held: Table | None = None
         self._new: list[Table] = []
         self._next = 0
@@ -137,29 +147,50 @@ class Tracker:
             fallback=fallback,
             inference=self._inference,
         )
-        number = self._numbers(done)
+        ends = self._outcomes.look(done, options.gap_ns)
+        number = self._numbers(done, ends.unseen)
         roles = self._roles(done, number, settled_ns)
         end = done.seen.time[done.chains.starts + done.chains.sizes - 1]
         ready = end < settled_ns - 2 * options.reply_ns if settled_ns != _EVER else np.ones(len(end), dtype=bool)
         order = np.argsort(number)
-        closed = Result(*self._builder.tables(done, number, roles, order[ready[order]], fallback=fallback))
+        closed = self._result(done, ends, number, roles, order[ready[order]])
+        closed = Result(closed.hops, merged(closed.journeys, self._unseen(done, ends)))
+        self._outcomes.report(ends, roles, np.flatnonzero(ready))
         self._report(done, ready, closed)
         if settled_ns == _EVER:
             self._held = None
             return closed, closed
-        still = Result(*self._builder.tables(done, number, roles, order[~ready[order]], fallback=fallback))
+        still = self._result(done, ends, number, roles, order[~ready[order]])
         self._held = _remaining(done, ready)
         return closed, still
 
-    def _numbers(self, done: Pass) -> Array:
-        """The number of each chain: the one it had, or the next, in the order of first hops."""
+    def _result(self, done: Pass, ends: Endings, number: Array, roles: Roles, chosen: Array) -> Result:
+        """HOPS and JOURNEYS of the chosen chains."""
+        hops, journeys = self._builder.tables(done, number, roles, chosen, fallback=self._observer.fallback)
+        return Result(hops, self._outcomes.told(done, ends, roles, chosen, journeys, topology=self._locator.topology))
+
+    def _unseen(self, done: Pass, ends: Endings) -> Table:
+        """JOURNEYS of packets that no device saw; each is given once."""
+        topology = self._locator.topology
+        inventory = None if topology is None else topology.inventory
+        table = self._outcomes.unseen(done, ends, Losses(self._diagnostics.losses), inventory)
+        done.observed["_number"][ends.unseen] = HANDLED
+        return table
+
+    def _numbers(self, done: Pass, unseen: Array) -> Array:
+        """The number of each chain: the one it had, or the next, in the order of first hops.
+
+        unseen: rows of packets without hops, which get numbers among the others.
+        """
         first = done.seen.rows[done.chains.starts]
-        number = done.observed["_number"][first]
+        rows = np.concatenate([first, unseen])
+        number = done.observed["_number"][rows]
         new = np.flatnonzero(number < 0)
-        number[new[np.argsort(first[new])]] = np.arange(self._next, self._next + len(new))
+        number[new[np.argsort(rows[new])]] = np.arange(self._next, self._next + len(new))
         self._next += len(new)
-        done.observed["_number"][first] = number
-        return number
+        done.observed["_number"][rows] = number
+        result: Array = number[: len(first)]
+        return result
 
     def _roles(self, done: Pass, number: Array, settled_ns: int) -> Roles:
         """Who answers whom; what can't change any more is written down with the journeys' first rows."""

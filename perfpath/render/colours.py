@@ -5,6 +5,7 @@ from __future__ import annotations
 from perfpath.render.places import UNKNOWN
 
 DIM = "dim"
+DROP = "bold red"
 DOUBT = "bold yellow"
 WEIGHTS = {"error": "bold red", "warning": DOUBT, "info": DIM, "": "bold"}
 

@@ -7,7 +7,15 @@ r"""One journey a line: the format for programs, and a contract. Version 1:
                "netns": {"inum": 4026531957, "name": "host"}, "evidence": "unique-name"}]}
 
 "packet" has what the packet's bytes say, where there are some: "src", "dst", "l4" (texts), "sport", "dport", "icmp_id",
-"icmp_seq" (numbers), those of them that it has. Times are integer nanoseconds of the recording's clock. What isn't
+"icmp_seq" (numbers), those of them that it has. "outcome" is null where nobody knows what became of the packet, else:
+
+    {"kind": "dropped", "reason": "NETFILTER_DROP", "location": "nft_do_chain+0x3e8", "hook": "INPUT", "after_hop": 2,
+     "time_ns": 20000, "netns": {"inum": 4026532258, "name": "web"}, "pid": null, "comm": null}
+
+"kind" is dropped, delivered, answered, left, merged or copied. "after_hop" counts from 0, and is null for a packet that
+no device saw: its "hops" are empty. "pid" and "comm" are who got a delivered packet, or sent one that no device saw.
+
+Times are integer nanoseconds of the recording's clock. What isn't
 known is null. A hop that may be in one of several namespaces has "netns": null, "evidence": null and, after them,
 "candidates": [{"inum": ..., "name": ...}, ...].
 Keys may be added; none changes its meaning without a new version. Everything is ASCII: other characters come as \u
@@ -21,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 from perfpath.escape import visible
 from perfpath.render.groups import bounds, distinct
+from perfpath.render.outcome import outcomes_as_json
 from perfpath.render.packet import as_json
 
 if TYPE_CHECKING:
@@ -83,28 +92,31 @@ def _text(value: str | None) -> str:
 def _chunk(journeys: Table, hops: Table, edges: Array, namer: Namer, between: str) -> str:
     """All text in one join, which is what makes it fast: for each hop what comes before it, its time, and the rest."""
     leads = [', {"time_ns": '] * len(hops)
-    last = ""
-    for row, opening in zip(edges[:-1].tolist(), _openings(journeys), strict=True):
-        leads[row] = last + opening
-        last = f"]}}{between}"
+    before = ""
+    for row, end, opening in zip(edges[:-1].tolist(), edges[1:].tolist(), _openings(journeys), strict=True):
+        before += opening
+        if row < end:
+            leads[row] = before + '{"time_ns": '
+            before = ""
+        before += f"]}}{between}"
     pieces = [""] * (3 * len(hops))
     pieces[0::3] = leads
     pieces[1::3] = map(str, hops["time_ns"].tolist())
     pieces[2::3] = _rests(hops, namer)
-    return "".join([*pieces, "]}"])
+    return "".join([*pieces, before.removesuffix(between)])
 
 
 def _openings(journeys: Table) -> Iterator[str]:
-    """What stands before the time of a journey's first hop."""
+    """What stands before a journey's first hop."""
     roles = [_text(text) for text in (*journeys.names["role"].texts, None)]
     columns = ("journey", "skbaddr", "start_ns", "end_ns", "role", "peer", "complete")
-    for journey, skbaddr, start, end, role, peer, complete, packet in zip(
-        *(journeys[column].tolist() for column in columns), as_json(journeys), strict=True
+    for journey, skbaddr, start, end, role, peer, complete, packet, outcome in zip(
+        *(journeys[column].tolist() for column in columns), as_json(journeys), outcomes_as_json(journeys), strict=True
     ):
         yield (
             f'{{"journey": {journey}, "skbaddr": "{skbaddr:#x}", "start_ns": {start}, "end_ns": {end}, '
-            f'"role": {roles[role]}, "peer": {peer if peer >= 0 else "null"}, "packet": {packet}, "outcome": null, '
-            f'"complete": {"true" if complete else "false"}, "hops": [{{"time_ns": '
+            f'"role": {roles[role]}, "peer": {peer if peer >= 0 else "null"}, "packet": {packet}, '
+            f'"outcome": {outcome}, "complete": {"true" if complete else "false"}, "hops": ['
         )
 
 

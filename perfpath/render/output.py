@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Footer = Callable[[list[Line]], None]
 
-FOR_PEOPLE = ("tree", "table")
+FOR_PEOPLE = ("tree", "table", "diagnosis")
 LIMIT = 100
 
 
@@ -78,7 +78,7 @@ def open_output(
     wall: bool = False,
     width: int | None = None,
 ) -> Output:
-    """An output in one of the formats tree, table, plain, jsonl, json, csv, summary.
+    """An output in one of the formats tree, table, plain, jsonl, json, csv, summary, diagnosis.
 
     inventory: names for namespaces that hops might be in.
     notes: where the summary goes, None for the stream (tree, table, summary) or standard error (formats for programs).
@@ -113,6 +113,10 @@ def _for_people(
         from perfpath.render.tree import TreeWriter
 
         return TreeWriter(screen, namer, clock, limit=limit, live=live)
+    if format == "diagnosis":
+        from perfpath.render.diagnosis import DiagnosisWriter
+
+        return DiagnosisWriter(screen, namer)
     from perfpath.render.table import TableWriter
 
     return TableWriter(screen, namer, clock, limit=limit)
@@ -135,7 +139,7 @@ def _for_programs(format: str, sink: Sink, info: Info, namer: Namer) -> Writer: 
         from perfpath.render.sheet import SheetWriter
 
         return SheetWriter(sink)
-    raise UsageError(f"{format!r} is not an output format: tree, table, plain, jsonl, json, csv or summary")
+    raise UsageError(f"{format!r} is not an output format: tree, table, plain, jsonl, json, csv, summary or diagnosis")
 
 
 def _lines_to(sink: Sink) -> Footer:

@@ -90,6 +90,8 @@ class PathBook:
     def add(self, result: Result) -> None:
         """Count the journeys of a result (each journey once)."""
         journeys = result.journeys
+        if len(journeys) and not journeys["hops"].all():  # those that no device saw took no path
+            journeys = journeys.take(np.flatnonzero(journeys["hops"]))
         if not len(journeys):
             return
         _, first, codes = np.unique(journeys["path"], return_index=True, return_inverse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
 from perfpath.escape import visible
@@ -25,6 +26,7 @@ class Namer:
 
     def __init__(self, inventory: Inventory | None = None) -> None:
         self._names = {space.inum: space.name for space in inventory.namespaces} if inventory else {}
+        self._spaces = inventory.by_inum if inventory else {}
 
     def label(self, netns: int, name: str | None) -> str:
         """What to show for a namespace; `?` where it isn't known."""
@@ -33,6 +35,17 @@ class Namer:
         if not netns:
             return UNKNOWN
         return visible(self._names.get(netns) or str(netns))
+
+    def enter(self, netns: int) -> str:
+        """What to put before a command to run it in a namespace: `ip netns exec web `; "" on the host, or unknown."""
+        space = self._spaces.get(netns)
+        if space is None or space.origin == "host":
+            return ""
+        if space.origin == "ip netns":
+            return f"ip netns exec {shlex.quote(space.name)} "
+        if space.pids:
+            return f"nsenter -t {space.pids[0]} -n "
+        return f"nsenter --net={shlex.quote(space.path)} " if space.path else ""
 
     def candidates(self, text: str | None) -> list[Candidate]:
         """The entries of a `candidates` cell."""

@@ -24,13 +24,14 @@ class Progress:
         """Hops not given before, sorted by journey and hop, and the journeys they belong to.
 
         These journeys' rows are whole: their count of hops is more than the hops given here where some came before.
+        Packets that no device saw have none.
         """
         hops = concatenated([self._news(result.hops) for result in (update.closed, update.open)])
         if len(update.closed.hops) and len(update.open.hops):
             hops = hops.take(np.lexsort((hops["hop"], hops["journey"])))
         journeys = concatenated([update.closed.journeys, update.open.journeys])
         journeys = journeys.take(np.argsort(journeys["journey"], kind="stable"))
-        journeys = journeys.take(np.isin(journeys["journey"], hops["journey"]))
+        journeys = journeys.take(np.isin(journeys["journey"], hops["journey"]) | (journeys["hops"] == 0))
         self._journeys = update.open.journeys["journey"].copy()
         self._hops = update.open.journeys["hops"].copy()
         return Result(hops, journeys)

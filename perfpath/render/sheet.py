@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from perfpath.render.summary import Tally
     from perfpath.tables import Array, Table
 
-OF_JOURNEY = ("journey", "role", "peer", "path", "complete")
+OF_JOURNEY = ("journey", "role", "peer", "path", "complete", "outcome", "reason", "location", "hook")
 NUMBERS = ("hop", "time_ns", "delta_ns")
 PLACE = ("event", "direction", "dev", "netns", "netns_name", "evidence", "candidates")
 TASK = ("protocol", "cpu", "pid", "tid", "comm")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from perfpath.catalogue.entries import meant
 from perfpath.escape import visible
 from perfpath.render.cells import rjust
 from perfpath.render.paths import PathBook
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     from perfpath.render.console import Sink
     from perfpath.render.paths import Path
     from perfpath.render.places import Namer
+    from perfpath.tables import Table
 
-DEVICES_NAMED = 3
+DEVICES_NAMED = REASONS_NAMED = 3
 
 
 class Line(NamedTuple):
@@ -39,6 +41,7 @@ class Tally:
         self.hops = 0
         self.incomplete = 0
         self.unlocated: Counter[str] = Counter()
+        self.dropped: Counter[str] = Counter()
 
     def add(self, result: Result) -> None:
         """Count journeys; each must come once."""
@@ -46,9 +49,23 @@ class Tally:
         self.packets += len(result.journeys)
         self.hops += len(result.hops)
         self.incomplete += int(np.count_nonzero(~result.journeys["complete"]))
+        self._add_drops(result.journeys)
         nowhere = result.hops["dev"][(result.hops["netns"] == 0) & (result.hops["netns_name"] < 0)]
         for code, hops in zip(*np.unique(nowhere, return_counts=True), strict=True):
             self.unlocated[visible(result.hops.names["dev"][code] or UNKNOWN)] += int(hops)
+
+    def _add_drops(self, journeys: Table) -> None:
+        """Count the drops by reason; those of healthy hosts too are no news."""
+        rows = journeys["outcome"] == journeys.names["outcome"].find("dropped")
+        if not len(journeys.names["outcome"]) or not rows.any():
+            return
+        pairs, counts = np.unique(
+            np.stack([journeys["reason"][rows], journeys["location"][rows]]), axis=1, return_counts=True
+        )
+        for reason, location, packets in zip(*pairs.tolist(), counts.tolist(), strict=True):
+            name = journeys.names["reason"][reason] or ""
+            if not meant(name, journeys.names["location"][location] or "").harmless:
+                self.dropped[visible(name) or "no reason recorded"] += packets
 
 
 class SummaryWriter:
@@ -90,11 +107,15 @@ def lines(tally: Tally, diagnostics: Diagnostics, seen: int | None = None, *, ve
     """
     packets = f"{tally.packets:,} of {seen:,} packets" if seen is not None else count(tally.packets, "packet")
     parts = [packets, count(tally.hops, "hop"), count(len(tally.paths), "distinct path"), _lost(diagnostics)]
-    weight = "warning" if diagnostics.losses or tally.incomplete else ""
+    weight = "warning" if diagnostics.losses or tally.incomplete or tally.dropped else ""
     if tally.unlocated:
         parts.append(f"not located: {count(tally.unlocated.total(), 'hop')} ({_devices(tally.unlocated)})")
     elif tally.hops:
         parts.append("all located")
+    if tally.dropped:
+        named = ", ".join(f"{reason} {packets:,}" for reason, packets in tally.dropped.most_common(REASONS_NAMED))
+        more = ", ..." if len(tally.dropped) > REASONS_NAMED else ""
+        parts.append(f"dropped: {count(tally.dropped.total(), 'packet')} ({named}{more})")
     if tally.incomplete:
         parts.append(f"incomplete: {count(tally.incomplete, 'packet')}")
     found = [Line(weight, ", ".join(parts)), *_losses(diagnostics.losses)]

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 from rich.text import Text
 
 from perfpath.render.art import drawings
 from perfpath.render.cells import width
 from perfpath.render.clock import Clock
-from perfpath.render.colours import DIM, DOUBT, Colours
+from perfpath.render.colours import DIM, DOUBT, DROP, Colours
+from perfpath.render.drops import drops_of
 from perfpath.render.hops import hops_of, packets_of
 from perfpath.render.limits import Limit
 from perfpath.render.line import Line, printable
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from perfpath.diagnostics import Diagnostics
     from perfpath.journeys.tracker import Result, Update
+    from perfpath.render.drops import Drop
     from perfpath.render.hops import Hop, Packet
     from perfpath.render.summary import Tally
 
@@ -65,6 +68,10 @@ class TreeStream:
         self._place_cells = PLACE_CELLS
         self._columns: int | None = None
         self._last = -1
+        self._cross = "\N{MULTIPLICATION X}" if console.encoding.startswith("utf") else "x"
+        self._shown: set[int] = set()  # of the journeys still open
+        self._told: set[int] = set()  # those of them whose drop was told of
+        self._explained: set[Drop] = set()
 
     def show(self, update: Update) -> None:
         """Print the hops that are new."""
@@ -79,13 +86,66 @@ class TreeStream:
 
     def _lines(self, shown: Result, update: Update) -> list[Line]:
         ended = set(update.closed.journeys["journey"].tolist())
-        packets = {packet.journey: packet for packet in packets_of(shown.journeys)}
-        lines: list[Line] = []
+        hops: dict[int, list[Hop]] = {}
         for hop in hops_of(shown.hops, self._namer):
-            if hop.journey != self._last:
-                lines += self._header(packets[hop.journey], hop, ended=hop.journey in ended)
-                self._last = hop.journey
-            lines += self._hop(hop)
+            hops.setdefault(hop.journey, []).append(hop)
+        drops = self._new_drops(update)
+        lines: list[Line] = []
+        for packet in packets_of(shown.journeys):
+            self._shown.add(packet.journey)
+            for hop in hops.get(packet.journey, ()):
+                if hop.journey != self._last:
+                    lines += self._header(packet, hop, ended=hop.journey in ended)
+                    self._last = hop.journey
+                lines += self._hop(hop)
+            lines += self._drop(packet, drops.pop(packet.journey, None))
+        late = {number: drop for number, drop in drops.items() if number in self._shown}
+        for packet in self._packets(late, update):
+            lines += self._drop(packet, late[packet.journey])
+        self._shown.intersection_update(update.open.journeys["journey"].tolist())
+        return lines
+
+    def _new_drops(self, update: Update) -> dict[int, Drop]:
+        """Drops not told of before, by journey."""
+        found: dict[int, Drop] = {}
+        for result in (update.closed, update.open):
+            kinds, rows, codes = drops_of(result, self._namer)
+            found |= zip(
+                result.journeys["journey"][rows].tolist(), [kinds[code] for code in codes.tolist()], strict=True
+            )
+        news = {number: drop for number, drop in found.items() if number not in self._told}
+        self._told = (self._told | set(news)).intersection(update.open.journeys["journey"].tolist())
+        return news
+
+    def _packets(self, wanted: dict[int, Drop], update: Update) -> list[Packet]:
+        """Packets of an update by their numbers."""
+        if not wanted:
+            return []
+        numbers = np.array(sorted(wanted))
+        rows = [each.journeys.take(np.isin(each.journeys["journey"], numbers)) for each in (update.closed, update.open)]
+        return [packet for table in rows for packet in packets_of(table)]
+
+    def _drop(self, packet: Packet, drop: Drop | None) -> list[Line]:
+        """Where and why the packet was dropped; what that means, where it wasn't said before."""
+        if drop is None:
+            return []
+        style = DOUBT if drop.harmless else DROP
+        lines: list[Line] = []
+        if packet.journey != self._last:
+            line = Line().add(f"packet {packet.journey}", "bold")
+            line.add(" (continued)" if packet.hops else f"  {packet.words}" if packet.words else "", "", 0)
+            if not packet.hops:
+                line.add(f"  dropped {drop.after}", "bold")
+            lines.append(line)
+            self._last = packet.journey
+        line = Line(DETAILS - 2).add(self._cross, style, 2).add(f"dropped: {drop.title}", style, DEV_CELLS)
+        if drop.sender:
+            line.add(f"  sent by {drop.sender}", DIM)
+        lines.append(line)
+        if drop not in self._explained:
+            self._explained.add(drop)
+            lines.append(Line(DETAILS).add(drop.meaning))
+            lines += [Line(DETAILS).add("look at ", DIM).add(text) for text in drop.look]
         return lines
 
     def _header(self, packet: Packet, first: Hop, *, ended: bool) -> list[Line]:

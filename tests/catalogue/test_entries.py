@@ -12,7 +12,7 @@ from perfpath.cli import main
 from perfpath.readers.perfdata.formats import Format, parse_format
 
 FORMAT = Path("/sys/kernel/tracing/events/skb/kfree_skb/format")
-PLACEHOLDERS = {"netns", "enter", "dev", "hook", "location", "function"}
+PLACEHOLDERS = {"source", "destination", "netns", "enter", "dev", "hook", "location", "function"}
 
 
 def kernel_format() -> Format:

@@ -1,0 +1,235 @@
+"""What became of each packet: dropped (why, where), delivered, answered, left; columns of JOURNEYS.
+
+Only what an event or the topology says makes an outcome; the rest stays unknown. A free that is no drop (the
+catalogue's alarms) is told apart here, and counted in the diagnostics.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from perfpath import schema
+from perfpath.journeys import chains as chaining
+from perfpath.journeys.endings import Endings, endings
+from perfpath.journeys.observe import PROCESS, context_of
+from perfpath.tables import Names, Table, concatenated
+
+if TYPE_CHECKING:
+    from perfpath.diagnostics import Diagnostics
+    from perfpath.journeys.build import Roles
+    from perfpath.journeys.causes import Cause, Causes
+    from perfpath.journeys.engine import Pass
+    from perfpath.journeys.losses import Losses
+    from perfpath.journeys.topology import Topology
+    from perfpath.netns.inventory import Inventory
+    from perfpath.tables import Array
+
+OUTCOMES = ("dropped", "delivered", "answered", "left", "merged", "copied")
+DROPPED, DELIVERED, ANSWERED = 0, 1, 2
+UNKNOWN = -1
+LEAVING = {"": OUTCOMES.index("left"), "tun": OUTCOMES.index("copied"), "wireguard": OUTCOMES.index("left")}
+"""Kinds of devices behind which a packet is no longer followed: physical ones, programs, encryption."""
+HANDLED = -9  # in `_number` of a free that belongs to no chain: it was counted, and is no journey
+LOSS_MARGIN_NS = 100_000
+_TEXTS = ("outcome", "reason", "location", "hook", "end_netns_name", "end_comm")
+
+
+@dataclass(slots=True)
+class Outcomes:
+    """Keeps what the outcomes of one recording have in common."""
+
+    causes: Causes
+    diagnostics: Diagnostics
+    names: dict[str, Names] = field(default_factory=lambda: {name: Names() for name in _TEXTS})
+
+    def __post_init__(self) -> None:
+        for outcome in OUTCOMES:
+            self.names["outcome"].code(outcome)
+
+    def look(self, done: Pass, gap_ns: int) -> Endings:
+        """The ends of a pass's packets; of those that no hop showed, only what are journeys of their own."""
+        found = endings(done, self.causes, gap_ns)
+        number = done.observed["_number"]
+        new = number[found.unseen] != HANDLED
+        real = np.array([self._is_drop(self.causes.known[c]) for c in found.unseen_cause.tolist()], dtype=bool)
+        packets = done.observed["protocol"][found.unseen] != 0
+        self._count_unseen(found.unseen_cause[new & packets & ~real], int((new & ~packets).sum()))
+        keep = real & packets
+        number[found.unseen[~keep]] = HANDLED
+        found.unseen, found.unseen_cause = found.unseen[keep], found.unseen_cause[keep]
+        return found
+
+    def _is_drop(self, cause: Cause) -> bool:
+        """Whether a free of a packet that no device saw is a drop."""
+        place = cause.place
+        return place is None or not place.alarm or place.only == "reply"
+
+    def _count_unseen(self, alarms: Array, no_packets: int) -> None:
+        if no_packets:
+            self.diagnostics.note(
+                "no-packets",
+                "freed messages that are no packets (unix and netlink sockets): not taken for drops",
+                severity="info",
+                count=no_packets,
+            )
+        for cause in alarms.tolist():
+            self._alarm(self.causes.known[cause], 1)
+
+    def _alarm(self, cause: Cause, count: int) -> None:
+        place = cause.place
+        if place is not None and place.alarm:
+            message = f"frees in {cause.function} that are no drops: {place.alarm}"
+            self.diagnostics.note(f"no-drop-{cause.function}", message, severity="info", count=count)
+
+    def told(
+        self, done: Pass, found: Endings, roles: Roles, chosen: Array, journeys: Table, *, topology: Topology | None
+    ) -> Table:
+        """JOURNEYS of the chosen chains with their outcomes. (The table's rows are in the order of `chosen`.)"""
+        dropped, cause, read = found.dropped[chosen], found.cause[chosen], found.read[chosen]
+        observed, path = done.observed, done.chains.path[chosen]
+        outcome = self._by_device(done, topology)[path]
+        outcome[roles.reply[chosen] >= 0] = ANSWERED
+        outcome[read >= 0] = DELIVERED
+        freed = np.flatnonzero(cause >= 0)
+        outcome[freed] = self._of_causes(cause[freed], roles.request[chosen][freed] >= 0, outcome[freed])
+        event = np.where(dropped >= 0, dropped, read)
+        real = (outcome == DROPPED) & (cause >= 0)
+        reader = np.where((read >= 0) & (outcome == DELIVERED), read, -1)
+        spots = [each.spots[-1] for each in done.located]
+        end_netns = np.array([spot.netns for spot in spots], dtype=np.uint32)[path]
+        names = np.array([self._code("end_netns_name", spot.name) for spot in spots], dtype=np.int32)[path]
+        columns = {
+            "outcome": outcome,
+            **self._why(np.where(real, cause, -1)),
+            "ended_ns": np.where(event >= 0, observed["time_ns"][event], -1),
+            "end_netns": np.where(outcome >= 0, end_netns, 0),
+            "end_netns_name": np.where(outcome >= 0, names, -1),
+            **self._process(observed, reader),
+        }
+        return self._with(journeys, columns)
+
+    def report(self, found: Endings, roles: Roles, chosen: Array) -> None:
+        """Count the false alarms of journeys that are closed now."""
+        cause = found.cause[chosen]
+        for number, count in zip(*np.unique(cause[cause >= 0], return_counts=True), strict=True):
+            each = self.causes.known[int(number)]
+            self._alarm(each, int(count))
+            if not each.reason:
+                self.diagnostics.note(
+                    "no-reasons",
+                    "no reason recorded by this kernel for its drops (kernels from 5.17 on do)",
+                    severity="info",
+                    count=int(count),
+                )
+        nameless = [number for number, each in enumerate(self.causes.known) if each.location and not each.function]
+        doubtful = np.isin(cause, nameless) & (roles.request[chosen] >= 0)
+        if count := int(np.count_nonzero(doubtful)):
+            self.diagnostics.note(
+                "nameless-frees",
+                "freed replies of which nobody can tell whether they were dropped: the kernel's symbols are missing",
+                severity="info",
+                count=count,
+                advice="perfpath record keeps them",
+            )
+
+    def unseen(self, done: Pass, found: Endings, losses: Losses, inventory: Inventory | None) -> Table:
+        """JOURNEYS of packets that no device saw, with the numbers they have in `_number`."""
+        observed, rows = done.observed, found.unseen
+        time = observed["time_ns"][rows]
+        context = context_of(observed["flags"][rows])
+        threads = chaining.kernel_threads(observed.names["comm"], observed["comm"][rows], context)
+        own = (context == PROCESS) & ~threads
+        netns = np.where(own, observed["task_netns"][rows], 0).astype(np.uint32)
+        known = {} if inventory is None else {inum: space.name for inum, space in inventory.by_inum.items()}
+        names = [self._code("end_netns_name", known.get(inum)) for inum in netns.tolist()]
+        lost = losses.overlap(time - LOSS_MARGIN_NS, time, observed["cpu"][rows]) | losses.anywhere
+        table = Table.filled(
+            schema.JOURNEYS,
+            len(rows),
+            {},
+            journey=observed["_number"][rows],
+            skbaddr=observed["skbaddr"][rows],
+            start_ns=time,
+            end_ns=time,
+            hops=np.zeros(len(rows), dtype=np.int32),
+            complete=~lost,
+        )
+        columns = {
+            "outcome": np.full(len(rows), DROPPED),
+            **self._why(found.unseen_cause),
+            "ended_ns": time,
+            "end_netns": netns,
+            "end_netns_name": np.array(names, dtype=np.int32),
+            **self._process(observed, np.where(own, rows, -1)),
+        }
+        return self._with(table, columns)
+
+    def _of_causes(self, cause: Array, reply: Array, otherwise: Array) -> Array:
+        """The outcome of packets that were freed for these causes. otherwise: what they'd be if they hadn't been."""
+        result = otherwise.copy()
+        for number in np.unique(cause).tolist():
+            each, mine = self.causes.known[number], cause == number
+            place = each.place
+            if place is not None and place.alarm and place.only != "unseen":
+                known = OUTCOMES.index(place.outcome) if place.outcome else UNKNOWN
+                result[mine] = np.where(reply[mine] | (place.only != "reply"), known, UNKNOWN)
+            elif each.reason == "NO_SOCKET" and each.location and not each.function:
+                result[mine] = np.where(reply[mine], UNKNOWN, DROPPED)  # ping's own, most likely: see ping_rcv
+            else:
+                result[mine] = DROPPED
+        return result
+
+    def _by_device(self, done: Pass, topology: Topology | None) -> Array:
+        """For each distinct path what its last device does with packets, where it sends them away."""
+        if topology is None:
+            return np.full(len(done.located), UNKNOWN, dtype=np.int8)
+        return np.array([self._leaving(done, path, topology) for path in range(len(done.located))], dtype=np.int8)
+
+    def _leaving(self, done: Pass, path: int, topology: Topology) -> int:
+        hops = done.chains.hops_of(path)
+        if not done.seen.tx[hops.stop - 1]:
+            return UNKNOWN
+        places = [topology.places[number] for number in done.located[path].spots[-1].places]
+        kinds = {place.kind for place in places if not place.loopback}
+        found = {LEAVING.get(kind, UNKNOWN) for kind in kinds}
+        return found.pop() if len(found) == 1 else UNKNOWN
+
+    def _why(self, cause: Array) -> dict[str, Array]:
+        """reason, location and hook of causes; -1 for none."""
+        used = np.unique(cause[cause >= 0]).tolist()
+        columns: dict[str, Array] = {}
+        for name in ("reason", "location", "hook"):
+            codes = np.full(len(self.causes.known) + 1, -1, dtype=np.int32)  # the last is that of -1
+            for number in used:
+                codes[number] = self._code(name, getattr(self.causes.known[number], name))
+            columns[name] = codes[cause]
+        return columns
+
+    def _process(self, observed: Table, rows: Array) -> dict[str, Array]:
+        """end_pid and end_comm: who was running at these rows; -1 for none."""
+        known = np.flatnonzero(rows >= 0)
+        pid, comm = np.full(len(rows), -1, dtype=np.int32), np.full(len(rows), -1, dtype=np.int32)
+        pid[known] = observed["pid"][rows[known]]
+        codes = observed["comm"][rows[known]]
+        texts = {code: self._code("end_comm", observed.names["comm"][code]) for code in np.unique(codes).tolist()}
+        comm[known] = [texts[code] for code in codes.tolist()]
+        return {"end_pid": pid, "end_comm": comm}
+
+    def _code(self, name: str, text: str | None) -> int:
+        return self.names[name].code(text) if text else -1
+
+    def _with(self, journeys: Table, columns: dict[str, Array]) -> Table:
+        declared = {column.name: "int32" if column.dtype == "category" else column.dtype for column in schema.JOURNEYS}
+        typed = {name: np.asarray(values).astype(declared[name], copy=False) for name, values in columns.items()}
+        return Table({**journeys.columns, **typed}, {**journeys.names, **self.names})
+
+
+def merged(journeys: Table, unseen: Table) -> Table:
+    """Both, in the order of their numbers."""
+    if not len(unseen):
+        return journeys
+    joined = concatenated([journeys, Table(unseen.columns, journeys.names)])
+    return joined.take(np.argsort(joined["journey"], kind="stable"))

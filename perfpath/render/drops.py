@@ -1,0 +1,111 @@
+"""Where packets were dropped, why, and what to look at next: values for the few kinds of drops of a result."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from perfpath.catalogue import entries
+from perfpath.escape import visible
+from perfpath.render.groups import bounds, distinct
+from perfpath.render.places import UNKNOWN
+
+if TYPE_CHECKING:
+    from perfpath.journeys.tracker import Result
+    from perfpath.render.places import Namer
+    from perfpath.tables import Array
+
+DROPPED = "dropped"
+
+
+class Drop(NamedTuple):
+    """One kind of drop; texts are escaped.
+
+    reason, location, hook: "" where unknown. place: the namespace's label. dev: the last device that saw the packet,
+    "" where none did. sender: the process whose packets no device saw, "" otherwise. meaning: what happened, in words.
+    look: what to look at next. harmless: seen on healthy hosts too.
+    """
+
+    reason: str
+    location: str
+    hook: str
+    place: str
+    dev: str
+    sender: str
+    meaning: str
+    look: tuple[str, ...]
+    harmless: bool
+
+    @property
+    def title(self) -> str:
+        """`NETFILTER_DROP at INPUT in nft_do_chain+0x3e8`."""
+        where = " ".join(f"{word} {text}" for word, text in (("at", self.hook), ("in", self.location)) if text)
+        return f"{self.reason or 'no reason recorded'} {where}".rstrip()
+
+    @property
+    def after(self) -> str:
+        """`after eth0 in web`, `before any device in web`."""
+        return f"after {self.dev} in {self.place}" if self.dev else f"before any device in {self.place}"
+
+
+def drops_of(result: Result, namer: Namer) -> tuple[list[Drop], Array, Array]:
+    """(kinds, rows, codes): the kinds of drops, the rows of JOURNEYS that were dropped, and the kind of each."""
+    journeys = result.journeys
+    rows = np.flatnonzero(journeys["outcome"] == journeys.names["outcome"].find(DROPPED))
+    if not len(rows) or journeys.names["outcome"].find(DROPPED) < 0:
+        return [], np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    ends = bounds(result.hops, journeys)[rows + 1] - 1
+    seen = journeys["hops"][rows] > 0
+    dev = np.full(len(rows), -1, dtype=np.int64)
+    dev[seen] = result.hops["dev"][ends[seen]]
+    columns = [journeys[name][rows] for name in ("reason", "location", "hook", "end_netns", "end_netns_name")]
+    sender = np.where(seen, -1, journeys["end_comm"][rows])
+    first, codes = distinct(*columns, dev, sender, seen.astype(np.int64))
+    return [_drop(result, int(rows[at]), int(dev[at]), namer) for at in first], rows, codes
+
+
+def _drop(result: Result, row: int, dev: int, namer: Namer) -> Drop:
+    journeys = result.journeys
+    reason, location, hook, name, comm = (
+        journeys.names[column][journeys[column][row]] or ""
+        for column in ("reason", "location", "hook", "end_netns_name", "end_comm")
+    )
+    netns, seen = int(journeys["end_netns"][row]), bool(journeys["hops"][row])
+    device = (result.hops.names["dev"][dev] or UNKNOWN) if seen else ""
+    given = {
+        "enter": namer.enter(netns),
+        "netns": name or (str(netns) if netns else ""),
+        "dev": device,
+        "hook": f"hook {hook}" if hook else "",
+        "location": location,
+        "function": entries.function_of(location),
+        **_addresses(result, row),
+    }
+    entry = entries.meant(reason, location)
+    return Drop(
+        reason=visible(reason),
+        location=visible(location),
+        hook=visible(hook),
+        place=namer.label(netns, name),
+        dev=visible(device),
+        sender="" if seen else visible(comm),
+        meaning=visible(entries.filled(entry.meaning, given)),
+        look=tuple(visible(entries.filled(text, given | _quoted(given))) for text in entry.look),
+        harmless=entry.harmless,
+    )
+
+
+def _quoted(given: dict[str, str]) -> dict[str, str]:
+    """What may stand in a command that somebody pastes into a shell."""
+    return {name: shlex.quote(given[name]) for name in ("dev", "netns") if given[name]}
+
+
+def _addresses(result: Result, row: int) -> dict[str, str]:
+    journeys = result.journeys
+    found = {}
+    for name, column in (("source", "src"), ("destination", "dst")):
+        if column in journeys and (text := journeys.names[column][journeys[column][row]]):
+            found[name] = text
+    return found
