@@ -1,6 +1,6 @@
 """How long EVENTS take to become HOPS and JOURNEYS, beside the floor: sorting them and gathering their columns once.
 
-    scripts/bench_journeys.py RECORDING [--rounds N]
+scripts/bench_journeys.py RECORDING [--rounds N]
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ def main() -> None:
     times = measure(given.rounds, works)
     per_million = 1e6 / max(1, len(events))
     for name, seconds in times.items():
-        line = f"{name:>10}: {seconds * per_million:6.3f} s per million events  x{seconds / times['floor']:5.1f} floor\n"
+        line = (
+            f"{name:>10}: {seconds * per_million:6.3f} s per million events  x{seconds / times['floor']:5.1f} floor\n"
+        )
         sys.stdout.write(line)
 
 
