@@ -58,7 +58,8 @@ class Cause:
 
     reason: "" where the recording has none. location: by name where it is known. hook: the firewall hook, "" for none
     or unknown. late: it may have waited somewhere since its last hop. made_here: it was on its way out of this host's
-    own protocols, before any device; None where no stack tells. sending: a device was sending it, None likewise.
+    own protocols, before any device; None where no stack tells. in_reaction: it was made while another packet was being
+    received. sending: a device was sending it, None likewise.
     """
 
     reason: str
@@ -68,6 +69,7 @@ class Cause:
     late: bool
     before_a_queue: bool
     made_here: bool | None
+    in_reaction: bool
     sending: bool | None
 
     @property
@@ -142,6 +144,7 @@ class Causes:
             late=entry.socket or reason.startswith(LATER),
             before_a_queue=not reason or reason.startswith(BEFORE_A_QUEUE),
             made_here=_made_here(functions) if functions else None,
+            in_reaction=any(name.startswith("__netif_receive_skb") for name in functions),
             sending=any(name in SENDING for name in functions) if functions else None,
         )
 

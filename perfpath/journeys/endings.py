@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 DROP = "skb:kfree_skb"
 AT_ONCE_NS, SOON_NS, NESTED_NS = 10_000_000, 1_000_000, 50_000
+WORKING_NS, RECENT = 100_000, 64
 
 
 @dataclass(slots=True)
@@ -106,6 +107,31 @@ def _belongs(done: Pass, rows: Array, hop: Array, cause: Array, causes: Causes) 
     anew = by_process & (before_a_queue == 1) & (sending != 1) & ((sending == 0) | (gap > NESTED_NS))
     fits = fits | (~received & (prompt | late) & ~anew)
     result: Array = fits.astype(bool) & (observed["protocol"][rows] != 0)
+    return result
+
+
+def worked_on(done: Pass, rows: Array) -> Array:
+    """For each of these rows the chain that its CPU had just received and was working on, -1 where that isn't sure.
+
+    What a CPU received last it may only have queued: so all that ended on it a moment ago must be at one place.
+    """
+    observed, seen = done.observed, done.seen
+    last = done.chains.starts + done.chains.sizes - 1
+    ended = last[~seen.tx[last]]  # chains that end by being received
+    chain = np.flatnonzero(~seen.tx[last])
+    order = np.argsort(seen.rows[ended])
+    ended, chain = ended[order], chain[order]
+    result = np.full(len(rows), -1, dtype=np.int64)
+    for number, row in enumerate(rows.tolist()):
+        stop = int(np.searchsorted(seen.rows[ended], row))
+        recent = np.arange(max(stop - RECENT, 0), stop)
+        recent = recent[
+            (seen.cpu[ended[recent]] == observed["cpu"][row])
+            & (observed["time_ns"][row] - seen.time[ended[recent]] < WORKING_NS)
+        ]
+        places = {(int(seen.dev[ended[at]]), int(done.chains.path[chain[at]])) for at in recent.tolist()}
+        if len(places) == 1:
+            result[number] = chain[recent[-1]]
     return result
 
 

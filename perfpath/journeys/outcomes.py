@@ -13,7 +13,7 @@ import numpy as np
 
 from perfpath import schema
 from perfpath.journeys import chains as chaining
-from perfpath.journeys.endings import Endings, endings
+from perfpath.journeys.endings import Endings, endings, worked_on
 from perfpath.journeys.observe import PROCESS, context_of
 from perfpath.tables import Names, Table, concatenated
 
@@ -143,6 +143,7 @@ class Outcomes:
         threads = chaining.kernel_threads(observed.names["comm"], observed["comm"][rows], context)
         own = (context == PROCESS) & ~threads
         netns = np.where(own, observed["task_netns"][rows], 0).astype(np.uint32)
+        netns = self._of_answers(done, found, netns)
         known = {} if inventory is None else {inum: space.name for inum, space in inventory.by_inum.items()}
         names = [self._code("end_netns_name", known.get(inum)) for inum in netns.tolist()]
         lost = losses.overlap(time - LOSS_MARGIN_NS, time, observed["cpu"][rows]) | losses.anywhere
@@ -166,6 +167,16 @@ class Outcomes:
             **self._process(observed, np.where(own, rows, -1)),
         }
         return self._with(table, columns)
+
+    def _of_answers(self, done: Pass, found: Endings, netns: Array) -> Array:
+        """The same namespaces, with those of answers that the kernel was making to what it had just received."""
+        reaction = self.causes.flags("in_reaction")[found.unseen_cause] == 1
+        made_here = self.causes.flags("made_here")[found.unseen_cause] == 1
+        answers = np.flatnonzero((netns == 0) & reaction & made_here)
+        chain = worked_on(done, found.unseen[answers])
+        ends = np.array([each.spots[-1].netns for each in done.located], dtype=np.uint32)
+        netns[answers[chain >= 0]] = ends[done.chains.path[chain[chain >= 0]]]
+        return netns
 
     def _of_causes(self, cause: Array, reply: Array, otherwise: Array) -> Array:
         """The outcome of packets that were freed for these causes. otherwise: what they'd be if they hadn't been."""
