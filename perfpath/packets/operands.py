@@ -129,7 +129,7 @@ def _expected(qualifiers: Qualifiers) -> str:
 
 
 def _address_like(text: str) -> bool:
-    return bool(re.fullmatch(r"[0-9.]+(/\d+)?|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*(/\d+)?", text))
+    return bool(re.fullmatch(r"[0-9]+(\.[0-9.]*)+(/\d+)?|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*(/\d+)?", text))
 
 
 def number(expression: str, token: Token, what: str, most: int) -> int:
@@ -207,7 +207,7 @@ def _addresses(expression: str, qualifiers: Qualifiers, kind: str, token: Token)
         network = ipaddress.ip_network(text)
     except ValueError as error:
         hint = "; names aren't looked up" if re.search(r"[g-zG-Z]", text) and ":" not in text else ""
-        complain(expression, token, f"expected {_expected(Qualifiers(kind=kind))}: {error}{hint}")
+        complain(expression, token, f"expected {_expected(qualifiers)}: {error}{hint}")
     question = Addresses(network, qualifiers.side or "or")
     if not qualifiers.protocol:
         return question

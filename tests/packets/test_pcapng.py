@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from perfpath.diagnostics import Diagnostics
 from perfpath.errors import InputError
+from perfpath.packets import pcapng
 from perfpath.packets.decode import decode
 from perfpath.packets.headers import ETHERNET, NETWORK, Headers, packed
 from perfpath.packets.pcapng import Interface
@@ -143,6 +144,14 @@ def test_a_writer_that_was_killed_loses_its_last_packet_and_says_so() -> None:
             assert diagnostics.notes["pcapng-cut"].examples == [f"packets.pcapng: byte {whole[-1]}"]
 
 
+def changed(data: bytes, kind: int, offset: int, value: bytes) -> bytes:
+    """With a value at an offset of the first block of a kind."""
+    at = 0
+    while int.from_bytes(data[at : at + 4], "little") != kind:
+        at += int.from_bytes(data[at + 4 : at + 8], "little")
+    return data[: at + offset] + value + data[at + offset + len(value) :]
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -151,6 +160,10 @@ def test_a_writer_that_was_killed_loses_its_last_packet_and_says_so() -> None:
         (lambda data: data[:4] + b"\7\0\0\0" + data[8:], "can't be 7 bytes"),
         (lambda data: data[:4] + b"\xfc\xff\xff\x7f" + data[8:], "can't be"),
         (lambda data: data[:12] + b"\2" + data[13:], "version 2"),
+        (lambda data: data[: data.index(b"eth0@web") - 2] + b"\xff\x7f" + data[data.index(b"eth0@web") :], "option 2"),
+        (lambda data: changed(data, pcapng.ENHANCED, 20, b"\xff\xff\0\0"), "longer than its block"),
+        (lambda data: changed(data, pcapng.ENHANCED, 8, b"\7\0\0\0"), "interface 7 wasn't declared"),
+        (lambda data: changed(data, pcapng.ENHANCED, 12, b"\0\0\0\x80"), "2262"),
         (
             lambda data: data[: data.index(b"eth0@web") - 8 - 4] + b"\x65" + data[data.index(b"eth0@web") - 8 - 3 :],
             "lin",
