@@ -55,7 +55,7 @@ def read(path: str | os.PathLike[str], *, inventory: Inventory | None = None, op
     """
     from perfpath.journeys.tracker import Result, follow
     from perfpath.packets.describe import Describer
-    from perfpath.readers.source import open_recording
+    from perfpath.recorded import open_recording
     from perfpath.tables import concatenated
 
     source = open_recording(str(path))

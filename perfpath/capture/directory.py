@@ -2,6 +2,7 @@
 
 DIR/perf.data       what perf recorded, in pipe mode: it can be read however the recording ended
 DIR/trace.txt       the same from perf trace, where that was the backend
+DIR/packets.pcapng  what packet sockets saw, where they were used; Wireshark opens it
 DIR/inventory.json  namespaces and interfaces, as they were while it was recorded
 DIR/capture.json    versions, command, losses; written last: where it is missing the recording was interrupted
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from perfpath.errors import OutputError
 from perfpath.escape import visible
@@ -62,6 +63,10 @@ class CaptureDirectory:
             raise self._failed(error) from error
         finally:
             os.close(descriptor)
+
+    def file(self, name: str) -> BinaryIO:
+        """One of the other files, to be written bit by bit."""
+        return os.fdopen(self._open(name), "wb")
 
     def finish(self, facts: Mapping[str, Any]) -> None:
         """Close the stream and write capture.json: the capture is whole."""

@@ -6,15 +6,18 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
-from perfpath.errors import CaptureError
+from perfpath.errors import CaptureError, OutputError
 from perfpath.netns.enter import within
 
 if TYPE_CHECKING:
     import argparse
+    from typing import BinaryIO
 
+    from perfpath.capture.directory import CaptureDirectory
     from perfpath.capture.packets.sockets import Sockets
     from perfpath.commands.watching import Watch
     from perfpath.netns.inventory import Inventory
+    from perfpath.packets.keep import Keeper
     from perfpath.readers.recording import Decoder
     from perfpath.tables import Table
 
@@ -40,6 +43,8 @@ class Watched:
         self.sockets = sockets
         self._watch = watch
         self._version = -1
+        self._keeper: Keeper | None = None
+        self._file: BinaryIO | None = None
         self.follow()
 
     def __enter__(self) -> Self:
@@ -47,6 +52,38 @@ class Watched:
 
     def __exit__(self, *_: object) -> None:
         self.sockets.close()
+        if self._file is not None:
+            self._file.close()
+
+    def keep(self, directory: CaptureDirectory) -> None:
+        """Write all sightings from now on into a capture."""
+        from perfpath.packets.keep import FILE, Keeper
+
+        self._file = directory.file(FILE)
+        self._keeper = Keeper(self._file, self.sockets.offset_ns, self._name)
+
+    def _name(self, inum: int) -> str:
+        found = None if self._watch.inventory is None else self._watch.inventory.by_inum.get(inum)
+        return "" if found is None else found.name
+
+    def take(self) -> tuple[Table, int]:
+        """SIGHTINGS that are new, and the time until when they are complete. Raises OutputError."""
+        self.follow()
+        seen, until = self.sockets.take()
+        if self._keeper is not None and self._file is not None and len(seen):
+            try:
+                self._keeper.write(seen)
+                self._file.flush()  # what was seen stays, however this ends
+            except OSError as error:
+                raise OutputError(f"the capture's packets can't be written: {error.strerror}") from error
+        return seen, until
+
+    def close(self) -> Table:
+        """Stop; gives the last SIGHTINGS."""
+        self._version = self._watch.version  # nothing is opened any more
+        self.sockets.close()
+        seen, _ = self.take()
+        return seen
 
     def follow(self) -> None:
         """Open sockets in namespaces that are new, close those whose namespace everybody else has left."""
@@ -73,13 +110,11 @@ class Joining:
 
     def feed(self, events: Table) -> Table:
         """The next events; gives those whose sightings must have come by now."""
-        self._watched.follow()
-        return self._joiner.feed(events, *self._watched.sockets.take())
+        return self._joiner.feed(events, *self._watched.take())
 
     def close(self, events: Table) -> Table:
         """The last events; gives all that are left."""
-        self._watched.sockets.close()
-        left = self._joiner.close(events, self._watched.sockets.take()[0])
+        left = self._joiner.close(events, self._watched.close())
         self._decoder.diagnostics.absorb(self._watched.sockets.diagnostics)
         return left
 

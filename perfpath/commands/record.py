@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
 from perfpath.commands import options as shared
@@ -40,13 +40,21 @@ def execute(options: argparse.Namespace) -> int:
     extra = tuple(event.removeprefix("net:") for event in options.event)
     plan = run.plan_of(run.command_of(options), options, extra)
     directory = CaptureDirectory(options.output)
-    with closing(directory), Session(plan) as session:
+    with closing(directory), Session(plan) as session, ExitStack() as stack:
         session.start()
         with watched(session.diagnostics) as watch:
+            packets = run.sighted(options, watch, session, stack)
+            if packets is not None:
+                packets.keep(directory)
             session.release()
             directory.begin(session.backend)
             while (data := session.read(SILENCE)) is not None:
                 directory.write(data)
+                if packets is not None:
+                    packets.take()
+            if packets is not None:
+                packets.close()
+                session.diagnostics.absorb(packets.sockets.diagnostics)
         finish(directory, session, watch.inventory)
         run.say(f"recorded in {visible(options.output)}; perfpath report {visible(options.output)} shows it")
         status = EXIT_OK if session.child_status is None else session.child_status

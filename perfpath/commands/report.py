@@ -51,7 +51,7 @@ def execute(options: argparse.Namespace) -> int:
 def show(recording: str, options: argparse.Namespace) -> int:
     """Report on one recording as the options say."""
     import_numpy()
-    from perfpath.readers.source import open_recording
+    from perfpath.recorded import open_recording
 
     memory = getattr(options, "memory", None) or free_memory() // 2
     streamed = recording == "-" or size_of(recording) * IN_MEMORY > memory

@@ -123,6 +123,8 @@ def trace(command: tuple[str, ...], options: argparse.Namespace) -> int:
         kept = _kept(getattr(options, "save", None), stack)
         with watched(session.diagnostics) as watch:
             packets = sighted(options, watch, session, stack)
+            if packets is not None and kept is not None:
+                packets.keep(kept)
             live = Live(session, watch, stream, options, packets)
             live.show(kept)
         diagnostics = live.finish()

@@ -138,3 +138,20 @@ def test_sockets_need_the_record_backend() -> None:
     done = perfpath("--packets", "socket", "--backend", "trace", "true")
     assert done.returncode == 5
     assert "--backend record" in done.stderr
+
+
+def test_a_recording_tells_the_same_without_root(lab: Lab, tmp_path: Path) -> None:
+    web, address, dev = bridge(lab)
+    folder = tmp_path / "capture"
+    done = perfpath("record", "-o", str(folder), "--packets", "socket", "ping", "-q", "-c7", "-i0.01", address)
+    assert done.returncode == 0, done.stderr
+    copy = tmp_path / "copy"
+    subprocess.run(["cp", "-r", folder, copy], check=True)
+    for args in ([], ["--memory", "1"]):
+        shown = perfpath("report", "--format", "jsonl", *args, str(copy))
+        found = [json.loads(line) for line in shown.stdout.splitlines()]
+        pings = [each for each in found if (each["packet"] or {}).get("l4") == "icmp"]
+        assert [each["packet"]["icmp_seq"] for each in pings if each["role"] == "request"] == list(range(1, 8))
+        assert {hop["evidence"] for each in pings for hop in each["hops"]} == {"socket"}
+        assert {hop["netns"]["inum"] for each in pings for hop in each["hops"]} == {inum(lab, ""), inum(lab, web)}
+    assert dev

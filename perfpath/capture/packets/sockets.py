@@ -113,6 +113,11 @@ class Sockets:
                     self._seen += [table for ring in room.rings if (table := self._table(room, ring)) is not None]
                     self._shut(room)
 
+    @property
+    def offset_ns(self) -> int:
+        """CLOCK_REALTIME minus CLOCK_MONOTONIC, as it is now."""
+        return self._offset.now
+
     def take(self) -> tuple[Table, int]:
         """(SIGHTINGS fetched since the last call, not sorted; the time until when they are complete)."""
         with self._lock:
