@@ -71,11 +71,11 @@ class Place:
     namespace: Namespace
 
     def existed(self, since: int, until: int) -> bool:
-        """Whether it can have existed at some time between the two."""
+        """Whether it can have existed at some time after the one and not after the other."""
         times = (self.namespace, self.interface)
         born = max(each.born_ns if each.born_ns is not None else NEVER for each in times)
         gone = min(each.gone_ns if each.gone_ns is not None else EVER for each in times)
-        return born <= until and gone >= since
+        return born <= until and gone > since
 
     @property
     def loopback(self) -> bool:
