@@ -135,6 +135,12 @@ def _hooks() -> dict[str, str]:
     return dict(_toml("hooks.toml"))
 
 
+@cache
+def ends() -> dict[str, str]:
+    """Outcomes by the function that took a packet as it should be."""
+    return dict(_toml("ends.toml"))
+
+
 def _lists(entry: dict[str, Any]) -> dict[str, Any]:
     return {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
 

@@ -67,6 +67,8 @@ def add_depth(group: argparse._ArgumentGroup) -> None:
 
 def more_events(options: argparse.Namespace) -> tuple[str, ...]:
     """The tracepoints to record beside the four."""
+    if options.backend == "trace":  # its text doesn't say why
+        return ()
     complete = tracepoints.COMPLETE if getattr(options, "complete", False) else ()
     return (*tracepoints.DROPS, *complete)
 

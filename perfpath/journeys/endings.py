@@ -28,44 +28,90 @@ WORKING_NS, RECENT = 100_000, 64
 class Endings:
     """Rows of the observed table, -1 for none.
 
-    dropped: for each chain the kfree_skb that ended it; read: the event that shows a process reading it.
+    dropped: for each chain the kfree_skb that ended it; taken: the other free that did (skb:consume_skb); read: the
+    event that shows a process reading it.
     unseen: rows of kfree_skb that belong to no chain. cause, unseen_cause: numbers among the causes, as long as
     `dropped` and `unseen`.
     """
 
     dropped: Array
+    taken: Array
     read: Array
     unseen: Array
     cause: Array
+    taken_cause: Array
     unseen_cause: Array
 
 
 def endings(done: Pass, causes: Causes, gap_ns: int) -> Endings:
     """Look for the ends of all chains of a pass."""
-    observed = done.observed
-    chains = len(done.chains.starts)
-    none = np.full(chains, -1, dtype=np.int64)
+    observed, chains = done.observed, len(done.chains.starts)
     rows = np.flatnonzero((observed["_kind"] == FREE) | (observed["_kind"] == READ))
-    if not len(rows):
-        empty = np.zeros(0, dtype=np.int64)
-        return Endings(none, none, empty, none, empty)
     hop = _latest_hop(done, rows)
-    read, ended = none.copy(), none.copy()
-    seen_read = (observed["_kind"][rows] == READ) & (hop >= 0)
-    last = done.chains.starts + done.chains.sizes - 1
+    near = hop >= 0
+    near[near] = observed["time_ns"][rows[near]] - done.seen.time[hop[near]] <= gap_ns
+    free = observed["_kind"][rows] == FREE
+    drop = observed["event"][rows] == observed.names["event"].find(DROP)
+    drop &= observed["location"][rows] >= 0 if "location" in observed else False  # a text says nothing to go by
+    cause = np.full(len(rows), -1, dtype=np.int64)
+    cause[free] = causes.of(observed, rows[free])
+    mine = drop & near
+    mine[mine] = _belongs(done, rows[mine], hop[mine], cause[mine], causes)
+    taken = free & ~drop & near
+    read = ~free & near
+    read[read] = _is_read(done, rows[read], hop[read])
+    read[read] &= ~_of_others(causes, _freed_by(observed, rows, cause)[read])
     chain_of = np.repeat(np.arange(chains), done.chains.sizes)
-    seen_read[seen_read] = last[chain_of[hop[seen_read]]] == hop[seen_read]
-    read[chain_of[hop[seen_read]]] = rows[seen_read]
-    drops = observed["event"][rows] == observed.names["event"].find(DROP)
-    rows, hop = rows[drops], hop[drops]
-    cause = causes.of(observed, rows)
-    mine = hop >= 0
-    mine[mine] = _belongs(done, rows[mine], hop[mine], cause[mine], causes) & (
-        observed["time_ns"][rows[mine]] - done.seen.time[hop[mine]] <= gap_ns
+
+    def spread(which: Array, values: Array) -> Array:
+        column = np.full(chains, -1, dtype=np.int64)
+        column[chain_of[hop[which]]] = values[which]
+        return column
+
+    unseen = drop & ~mine
+    return Endings(
+        dropped=spread(mine, rows),
+        taken=spread(taken, rows),
+        read=spread(read, rows),
+        unseen=rows[unseen],
+        cause=spread(mine, cause),
+        taken_cause=spread(taken, cause),
+        unseen_cause=cause[unseen],
     )
-    cause_of = none.copy()
-    ended[chain_of[hop[mine]]], cause_of[chain_of[hop[mine]]] = rows[mine], cause[mine]
-    return Endings(ended, read, rows[~mine], cause_of, cause[~mine])
+
+
+def _is_read(done: Pass, rows: Array, hop: Array) -> Array:
+    """Whether these reads can be of the packets whose last hops are given: received there, and not longer.
+
+    Messages of netlink and unix sockets are read in the same way, from the same addresses.
+    """
+    observed, seen = done.observed, done.seen
+    last = np.zeros(len(seen), dtype=bool)
+    last[done.chains.starts + done.chains.sizes - 1] = True
+    length = observed["len"][rows].astype(np.int64)
+    result: Array = last[hop] & ~seen.tx[hop] & (length > 0) & (length <= seen.length[hop])
+    return result
+
+
+def _freed_by(observed: Table, rows: Array, cause: Array) -> Array:
+    """For each of these rows the cause of the next free of its address, -1 for none."""
+    address = observed["skbaddr"][rows]
+    order = np.lexsort((rows, address))
+    number = np.arange(len(rows))
+    free = np.where(cause[order] >= 0, number, len(rows))
+    following = np.minimum.accumulate(free[::-1])[::-1]
+    found = np.minimum(following, len(rows) - 1)
+    known = (following < len(rows)) & (address[order][found] == address[order])
+    result = np.full(len(rows), -1, dtype=np.int64)
+    result[order] = np.where(known, cause[order][found], -1)
+    return result
+
+
+def _of_others(causes: Causes, cause: Array) -> Array:
+    """Which causes are those of messages that are no packets."""
+    other = [each.function.startswith(("netlink_", "unix_")) for each in causes.known]
+    result: Array = np.array([*other, False])[cause]
+    return result
 
 
 def _latest_hop(done: Pass, rows: Array) -> Array:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from perfpath import schema
+from perfpath.catalogue import entries
 from perfpath.journeys import chains as chaining
 from perfpath.journeys.endings import Endings, endings, worked_on
 from perfpath.journeys.observe import PROCESS, context_of
@@ -91,11 +92,12 @@ class Outcomes:
         dropped, cause, read = found.dropped[chosen], found.cause[chosen], found.read[chosen]
         observed, path = done.observed, done.chains.path[chosen]
         outcome = self._by_device(done, topology)[path]
+        outcome = self._taken(found.taken_cause[chosen], outcome)
         outcome[roles.reply[chosen] >= 0] = ANSWERED
         outcome[read >= 0] = DELIVERED
         freed = np.flatnonzero(cause >= 0)
         outcome[freed] = self._of_causes(cause[freed], roles.request[chosen][freed] >= 0, outcome[freed])
-        event = np.where(dropped >= 0, dropped, read)
+        event = np.where(dropped >= 0, dropped, np.where(read >= 0, read, found.taken[chosen]))
         real = (outcome == DROPPED) & (cause >= 0)
         reader = np.where((read >= 0) & (outcome == DELIVERED), read, -1)
         spots = [each.spots[-1] for each in done.located]
@@ -191,6 +193,13 @@ class Outcomes:
                 result[mine] = np.where(reply[mine], UNKNOWN, DROPPED)  # ping's own, most likely: see ping_rcv
             else:
                 result[mine] = DROPPED
+        return result
+
+    def _taken(self, cause: Array, otherwise: Array) -> Array:
+        """The outcome of packets that were freed as they should be."""
+        ends = [entries.ends().get(each.function, "") for each in self.causes.known]
+        codes = np.array([*(OUTCOMES.index(end) if end else UNKNOWN for end in ends), UNKNOWN], dtype=otherwise.dtype)
+        result: Array = np.where(codes[cause] >= 0, codes[cause], otherwise)
         return result
 
     def _by_device(self, done: Pass, topology: Topology | None) -> Array:
