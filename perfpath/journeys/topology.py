@@ -71,11 +71,11 @@ class Place:
     namespace: Namespace
 
     def existed(self, since: int, until: int) -> bool:
-        """Whether it can have existed at some time after the one and not after the other."""
+        """Whether it can have existed at some time between the two."""
         times = (self.namespace, self.interface)
         born = max(each.born_ns if each.born_ns is not None else NEVER for each in times)
         gone = min(each.gone_ns if each.gone_ns is not None else EVER for each in times)
-        return born <= until and gone > since
+        return born < until and gone > since
 
     @property
     def loopback(self) -> bool:
@@ -101,6 +101,7 @@ class Topology:
                 self._add(interface, namespace)
         self._reach: dict[tuple[int, bool, bool, bool], Reach] = {}
         self._steps: dict[tuple[Seen, Seen], dict[int, frozenset[int]]] = {}
+        self._loose: dict[int, list[Place]] = {}
         self._there: dict[tuple[str, int], list[Place]] = {}
 
     def _add(self, interface: Interface, namespace: Namespace) -> Place:
@@ -292,12 +293,17 @@ class Topology:
     def _slaves(self) -> dict[tuple[int, int], list[Place]]:
         slaves: dict[tuple[int, int], list[Place]] = {}
         for place in self.places:
-            if place.interface.master:
-                slaves.setdefault((place.netns, place.interface.master), []).append(place)
+            interface = place.interface
+            if interface.master:
+                slaves.setdefault((place.netns, interface.master), []).append(place)
+            elif interface.born_ns is not None or interface.gone_ns is not None:
+                self._loose.setdefault(place.netns, []).append(place)
         return slaves
 
     def _ports(self, place: Place) -> list[Place]:
-        return self._slaves.get((place.netns, place.interface.ifindex), [])
+        """What is a port of it, or came or went too quickly for anybody to see what it was."""
+        ports = self._slaves.get((place.netns, place.interface.ifindex), [])
+        return ports + self._loose.get(place.netns, [])
 
 
 def _changes(inventory: Inventory) -> list[int]:

@@ -1,6 +1,7 @@
 """The kernel's own word for where each hop was: bpftrace beside perf, on the same tracepoints.
 
-Only for tests. perf's events and bpftrace's lines are joined by CPU, tracepoint, device and skb address, in order.
+Only for tests. The kernel runs a tracepoint's programs before it gives the event to perf (perf_trace_run_bpf_submit in
+kernel/events/core.c), so that each event's line is the last one of its CPU with an earlier time.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import os
 import shutil
 import signal
 import subprocess
+from bisect import bisect_right
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
@@ -32,7 +34,6 @@ BEGIN { printf("ready\\n"); }
 """
     for event in EVENTS
 )
-JOINED_NS = 100_000
 
 
 def missing() -> str:
@@ -146,9 +147,10 @@ class Watch:
 
         Others work on this machine, too: only hops in `ours` count, and those at devices whose names begin with prefix.
         """
-        waiting: dict[tuple[int, str, int], list[Sight]] = defaultdict(list)
+        seen: dict[int, list[Sight]] = defaultdict(list)
         for sight in sorted(self.sights(), key=lambda sight: sight.time):
-            waiting[sight.cpu, sight.event, sight.address].append(sight)
+            seen[sight.cpu].append(sight)
+        times = {cpu: [sight.time for sight in sights] for cpu, sights in seen.items()}
         score = Score()
         packets_of: dict[int, set[tuple[int, ...]]] = defaultdict(set)
         journeys_of: dict[tuple[int, ...], set[int]] = defaultdict(set)
@@ -158,13 +160,14 @@ class Watch:
         for (time, cpu, address, netns, journey), (event, dev) in sorted(
             zip(zip(*columns, strict=True), texts, strict=True), key=lambda row: row[0]
         ):
-            same = waiting[cpu, event or "", address]
-            while len(same) > 1 and abs(same[1].time - time) < abs(same[0].time - time):
-                same.pop(0)
-            if not same or abs(same[0].time - time) > JOINED_NS:
+            at = bisect_right(times.get(cpu, []), time) - 1
+            if at < 0:
                 score.unseen += 1
                 continue
-            sight = same.pop(0)
+            sight = seen[cpu][at]
+            if (sight.event, sight.address) != (event, address):
+                score.unseen += 1
+                continue
             if sight.netns not in ours and not (dev or "").startswith(prefix):
                 continue
             score.right += netns == sight.netns
