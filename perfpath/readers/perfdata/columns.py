@@ -63,4 +63,15 @@ def one_column(name: str, pieces: Sequence[Array | None], lengths: Sequence[int]
 
 def taken(columns: Columns, rows: Array | slice) -> Columns:
     """The rows of an index array, a mask or a slice."""
+    if isinstance(rows, np.ndarray) and rows.dtype != bool:  # "clip" spares numpy a copy that guards against errors
+        return {name: values.take(rows, mode="clip") for name, values in columns.items()}
     return {name: values[rows] for name, values in columns.items()}
+
+
+def without(columns: Columns, rows: Sequence[int]) -> Columns:
+    """All but a few rows, which are ascending: what stands between them is copied as a piece."""
+    begins = [0, *(row + 1 for row in rows)]
+    return {
+        name: np.concatenate([values[begin:end] for begin, end in zip(begins, [*rows, len(values)], strict=True)])
+        for name, values in columns.items()
+    }

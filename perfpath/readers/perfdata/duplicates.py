@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from perfpath.readers.perfdata.columns import taken
+from perfpath.readers.perfdata.columns import without
 from perfpath.readers.perfdata.timeline import BEFORE_ALL
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Duplicates:
             count=len(again),
             example=f"CPU {int(cpus[again[0]])} at {int(columns['time_ns'][again[0]])} ns",
         )
-        return taken(columns, np.delete(np.arange(len(at)), again))
+        return without(columns, again)
 
     def _doubtful(self, times: Array, cpus: Array) -> Array:
         """Rows that aren't newer than all before them on their CPU."""
@@ -107,16 +107,20 @@ class Duplicates:
     def _repeated(self, buffer: npt.NDArray[np.uint8], columns: Columns, round_of: Array, doubtful: Array) -> list[int]:
         """Of the doubtful rows those whose record is known from an earlier round."""
         at, times, cpus = columns["at"], columns["time_ns"], columns["cpu"]
+        asked = np.unique(times[doubtful])
         tails = [(cpu, tail) for cpu in np.unique(cpus[doubtful]).tolist() for tail in self._tails.get(cpu, ())]
-        known = np.sort(np.concatenate([times, *(tail.times for _, tail in tails)]))
-        twice = np.intersect1d(known[1:][known[1:] == known[:-1]], times[doubtful])
+        rows = np.flatnonzero(np.isin(times, asked))
+        of_tails = [np.flatnonzero(np.isin(tail.times, asked)) for _, tail in tails]
+        alike = [times[rows], *(tail.times[found] for (_, tail), found in zip(tails, of_tails, strict=True))]
+        known, counts = np.unique(np.concatenate(alike), return_counts=True)
+        twice = known[counts > 1]
         first: dict[tuple[int, bytes], int] = {}  # record of a CPU -> the round it was first in
-        for cpu, tail in tails:
-            for row in np.flatnonzero(np.isin(tail.times, twice)).tolist():
+        for (cpu, tail), found in zip(tails, of_tails, strict=True):
+            for row in found[np.isin(tail.times[found], twice)].tolist():
                 record = self._record(tail.data, int(tail.starts[row]))
                 first.setdefault((cpu, record), int(tail.rounds[row]))
         again = []
-        for row in np.flatnonzero(np.isin(times, twice)).tolist():
+        for row in rows[np.isin(times[rows], twice)].tolist():
             key = int(cpus[row]), self._record(buffer.data, int(at[row]))
             if key in first and (first[key] < round_of[row] or not self.by_rounds):
                 again.append(row)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from perfpath.readers.perfdata.gather import buffer_of
+import numpy as np
+
+from perfpath.readers.perfdata.gather import SLACK
 from perfpath.readers.perfdata.records import FIRST_OF_PERF, RECORD_HEADER_SIZE, Record
 from perfpath.readers.perfdata.walk import chain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
     import numpy.typing as npt
 
     from perfpath.diagnostics import Diagnostics
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     OnRecord = Callable[[int, memoryview, memoryview, int], None]
 
 MAX_TRACING_DATA = 1 << 28
+LARGE = 1 << 24  # a larger buffer isn't kept when it is no longer needed
 _OUTSIDE = {Record.TRACING_DATA: "I", Record.AUXTRACE: "Q"}
 """Records whose payload follows them and isn't counted in their size; the payload's size stands behind the header."""
 
@@ -49,8 +51,8 @@ class Framing:
         self._diagnostics = diagnostics
         self._on_run = on_run
         self._on_record = on_record
-        self._parts: list[bytes | memoryview] = []
-        self._size = 0
+        self._buffer = np.empty(0, np.uint8)
+        self._begin = self._end = 0  # what is fed and not handed on stands there in the buffer
         self._need = RECORD_HEADER_SIZE
         self._skip = 0
         self._base = base
@@ -65,34 +67,50 @@ class Framing:
 
     def feed(self, data: bytes | memoryview) -> None:
         """Take some more bytes and hand on all records that are whole now."""
+        self.room(len(data))[:] = data
+        self.filled(len(data))
+
+    def room(self, size: int) -> memoryview:
+        """Where the next `size` bytes are to be written, before `filled` is called: nothing is copied twice.
+
+        The memory is used again and again: fresh pages cost as much as reading a file does.
+        """
+        left = self._end - self._begin
+        space = left + size + SLACK
+        old = self._buffer[self._begin : self._end]
+        if space > len(self._buffer) or len(self._buffer) > max(16 * space, LARGE):
+            self._buffer = np.empty(space if size >= left else 2 * space, np.uint8)
+        self._buffer[:left] = old
+        self._begin, self._end = 0, left
+        return self._buffer.data[left : left + size]
+
+    def filled(self, size: int) -> None:
+        """So many bytes have been written where there was room: hand on all records that are whole now."""
         if self._broken:
             return
-        if self._skip:
-            skipped = min(self._skip, len(data))
-            data = data[skipped:]
-            self._skip -= skipped
-            self._base += skipped
-        if not len(data):
+        self._end += size
+        skipped = min(self._skip, self._end - self._begin)
+        self._begin += skipped
+        self._skip -= skipped
+        self._base += skipped
+        size = self._end - self._begin
+        if not size or size < self._need:
             return
-        self._parts.append(data)
-        self._size += len(data)
-        if self._size < self._need:
-            return
-        buffer = buffer_of(self._parts, self._size)
-        whole = buffer.data[: self._size]
-        used = self._records(whole, buffer)
+        self._buffer[self._end : self._end + SLACK] = 0
+        buffer = self._buffer[self._begin : self._end + SLACK]
+        used = self._records(buffer.data[:size], buffer)
         self._base += used
-        self._parts = [bytes(whole[used:])] if used < len(whole) else []
-        self._size = len(whole) - used
+        self._begin += used
 
     def close(self) -> None:
         """The end of the bytes: what is left is a record cut in two."""
-        if (self._size or self._skip) and not self._broken:
+        size = self._end - self._begin
+        if (size or self._skip) and not self._broken:
             self._diagnostics.note(
                 "truncated",
                 "the recording ends in the middle of a record",
                 severity="error",
-                example=f"{self._where}byte {self._base}: {self._size} bytes of a record that isn't whole",
+                example=f"{self._where}byte {self._base}: {size} bytes of a record that isn't whole",
                 advice="everything before the cut was used",
             )
 

@@ -8,25 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from perfpath.tables import Array
 
 SLACK = 128
 """Zero bytes that stand behind the data of a buffer, so that a window at its end needs no copy."""
 
 Offsets = npt.NDArray[np.int64]
-
-
-def buffer_of(parts: Sequence[bytes | memoryview], size: int) -> npt.NDArray[np.uint8]:
-    """The parts, `size` bytes in all, one after the other with SLACK zero bytes behind them."""
-    buffer = np.empty(size + SLACK, np.uint8)
-    at = 0
-    for part in parts:
-        buffer[at : at + len(part)] = np.frombuffer(part, np.uint8)
-        at += len(part)
-    buffer[size:] = 0
-    return buffer
 
 
 def windows(buffer: npt.NDArray[np.uint8], offsets: Offsets, length: int) -> npt.NDArray[np.uint8]:

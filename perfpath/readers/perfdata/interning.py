@@ -18,7 +18,9 @@ SHORT = 16
 """IFNAMSIZ and TASK_COMM_LEN: strings of interest are not longer, NUL included."""
 
 _EMPTY = -2
-_MASKS = np.array([[(1 << 8 * min(max(n - 8 * half, 0), 8)) - 1 for half in (0, 1)] for n in range(SHORT + 1)], "<u8")
+_MASKS = tuple(
+    np.array([(1 << 8 * min(max(n - 8 * half, 0), 8)) - 1 for n in range(SHORT + 1)], np.uint64) for half in (0, 1)
+)
 _MIX = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
 
 
@@ -28,42 +30,45 @@ class Interner:
     def __init__(self, names: Names) -> None:
         self._names = names
         self._long: dict[bytes, int] = {}
-        self._keys = np.zeros((0, 2), np.uint64)
+        self._low = self._high = np.zeros(0, np.uint64)
         self._codes = np.zeros(0, np.int32)
         self._resize(1024)
 
     def _resize(self, slots: int) -> None:
         taken = self._codes != _EMPTY
-        known, codes = self._keys[taken], self._codes[taken].tolist()
+        known = self._low[taken].tolist(), self._high[taken].tolist(), self._codes[taken].tolist()
         self._shift = np.uint64(64 - (slots.bit_length() - 1))
-        self._keys = np.zeros((slots, 2), np.uint64)
+        self._low, self._high = np.zeros(slots, np.uint64), np.zeros(slots, np.uint64)
         self._codes = np.full(slots, _EMPTY, np.int32)
         self._used = 0
-        for key, code in zip(known, codes, strict=True):
-            self._put(key, code)
+        for low, high, code in zip(*known, strict=True):
+            self._put(low, high, code)
 
     def short(self, rows: npt.NDArray[np.uint8], lengths: Array | int) -> Array:
         """Codes of the first `length` bytes (16 at most) of each row, up to a NUL. rows: (n, 16), contiguous."""
-        keys = rows.view("<u8") & _MASKS[lengths]
-        codes, missing = self._find(keys)
+        keys = rows.view("<u8")
+        low, high = (keys[:, half] & _MASKS[half].take(lengths, mode="clip") for half in (0, 1))
+        codes, missing = self._find(low, high)
         while len(missing):
             for row in missing[:64].tolist():
-                self._add(keys[row])
-            codes[missing], still = self._find(keys[missing])
+                self._add(int(low[row]), int(high[row]))
+            codes[missing], still = self._find(low[missing], high[missing])
             missing = missing[still]
         return codes
 
-    def _slots(self, keys: Array) -> Array:
+    def _slots(self, low: Array, high: Array) -> Array:
         with np.errstate(over="ignore"):
-            mixed: Array = keys[:, 0] * _MIX[0] ^ (keys[:, 1] * _MIX[1])
+            mixed: Array = low * _MIX[0]
+            mixed ^= high * _MIX[1]
             mixed *= _MIX[0]
-        return (mixed >> self._shift).astype(np.int64)
+        mixed >>= self._shift
+        return mixed.view(np.int64)
 
-    def _find(self, keys: Array) -> tuple[Array, Array]:
+    def _find(self, low: Array, high: Array) -> tuple[Array, Array]:
         """Codes of the keys, and the rows whose keys aren't in the table."""
-        slots = self._slots(keys)
-        codes = self._codes[slots]
-        rows = np.flatnonzero(self._differ(slots, keys) | (codes == _EMPTY))
+        slots = self._slots(low, high)
+        codes = self._codes.take(slots, mode="clip")
+        rows = np.flatnonzero(self._differ(slots, low, high) | (codes == _EMPTY))
         missing = []
         while len(rows):
             empty = codes[rows] == _EMPTY
@@ -71,27 +76,27 @@ class Interner:
             rows = rows[~empty]
             slots[rows] = (slots[rows] + 1) % len(self._codes)
             codes[rows] = self._codes[slots[rows]]
-            rows = rows[self._differ(slots[rows], keys[rows]) | (codes[rows] == _EMPTY)]
+            rows = rows[self._differ(slots[rows], low[rows], high[rows]) | (codes[rows] == _EMPTY)]
         return codes, np.concatenate(missing) if missing else rows
 
-    def _differ(self, slots: Array, keys: Array) -> Array:
-        found = self._keys[slots]
-        different: Array = (found[:, 0] ^ keys[:, 0] | (found[:, 1] ^ keys[:, 1])) != 0
-        return different
+    def _differ(self, slots: Array, low: Array, high: Array) -> Array:
+        different: Array = self._low.take(slots, mode="clip") ^ low
+        different |= self._high.take(slots, mode="clip") ^ high
+        return different.astype(bool)
 
-    def _add(self, key: Array) -> None:
-        if len(self._find(key[None])[1]) == 0:
+    def _add(self, low: int, high: int) -> None:
+        key = np.array([low], np.uint64), np.array([high], np.uint64)
+        if len(self._find(*key)[1]) == 0:
             return
         if 4 * self._used > len(self._codes):
             self._resize(4 * len(self._codes))
-        raw = key.astype("<u8").tobytes()
-        self._put(key, self._code(raw))
+        self._put(low, high, self._code(low.to_bytes(8, "little") + high.to_bytes(8, "little")))
 
-    def _put(self, key: Array, code: int) -> None:
-        slot = int(self._slots(key[None])[0])
+    def _put(self, low: int, high: int, code: int) -> None:
+        slot = int(self._slots(np.array([low], np.uint64), np.array([high], np.uint64))[0])
         while self._codes[slot] != _EMPTY:
             slot = (slot + 1) % len(self._codes)
-        self._keys[slot], self._codes[slot] = key, code
+        self._low[slot], self._high[slot], self._codes[slot] = low, high, code
         self._used += 1
 
     def long(self, buffer: npt.NDArray[np.uint8], at: Offsets, lengths: Array) -> Array:

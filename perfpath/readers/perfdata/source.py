@@ -43,13 +43,14 @@ class _Part:
         self._at = section.offset
         self._left = section.size
 
-    def read(self, size: int) -> bytes:
-        """The next bytes; none at the end, or where the file has become shorter."""
+    def read(self, size: int) -> int:
+        """Decode the next bytes: how many; 0 at the end, or where the file has become shorter."""
         self.file.seek(self._at)
-        data = self.file.read(min(size, self._left))
-        self._at += len(data)
-        self._left -= len(data)
-        return data
+        count: int = self.file.readinto(self.stream.room(min(size, self._left)))  # type: ignore[attr-defined]
+        self._at += count
+        self._left -= count
+        self.stream.filled(count)
+        return count
 
 
 class FileSource(Recorded):
@@ -81,13 +82,11 @@ class FileSource(Recorded):
         given = BEFORE_ALL
         while parts:
             part = min(parts, key=lambda one: one.newest)  # the one that lags behind
-            data = part.read(chunk)
-            if not data:
+            ordering.seen = BEFORE_ALL
+            if not part.read(chunk):
                 part.stream.close()
                 parts.remove(part)
                 continue
-            ordering.seen = BEFORE_ALL
-            part.stream.feed(data)
             part.newest, part.newest_before = max(part.newest, ordering.seen), part.newest
             limit = ordering.limit if by_rounds else min(one.newest_before for one in parts)
             if self._batch_bytes is not None and ordering.held > HELD_ROWS:

@@ -39,6 +39,14 @@ class Stream:
         """Take some more bytes."""
         self._framing.feed(data)
 
+    def room(self, size: int) -> memoryview:
+        """Where the next `size` bytes are to be written, before `filled` is called."""
+        return self._framing.room(size)
+
+    def filled(self, size: int) -> None:
+        """So many bytes have been written there."""
+        self._framing.filled(size)
+
     def flush(self) -> None:
         """Decode all that has been fed."""
         if self._inner is not None:

@@ -50,7 +50,8 @@ def chain(buffer: npt.NDArray[np.uint8], end: int, order: str) -> Chain:
         places = _by_lanes(buffer, kinds, sizes, slots, order)
     else:
         places = np.array(_by_steps(buffer, 0, slots, order, ())[0], np.int64)
-    kind, size = kinds[places].astype(np.uint32), sizes[places].astype(np.int64)
+    heads = np.ndarray((slots + 1,), order + "u8", buffer=buffer).take(places, mode="clip")
+    kind, size = _halves(heads, order)
     at = places * 8
     # what follows a record that stops the walk may be anything
     stop = (kind >= FIRST_OF_PERF) & (kind != Record.FINISHED_ROUND)
@@ -59,6 +60,14 @@ def chain(buffer: npt.NDArray[np.uint8], end: int, order: str) -> Chain:
         last = int(np.argmax(stop))
         return Chain(at[:last], kind[:last], size[:last], int(at[last]))
     return Chain(at, kind, size, int(at[-1] + size[-1]) if len(at) else 0)
+
+
+def _halves(heads: Array, order: str) -> tuple[Array, Offsets]:
+    """Types and sizes of records, of which u32 type, u16 misc, u16 size are one word here."""
+    heads = heads.astype(np.uint64, copy=False)
+    if order == "<":
+        return heads.astype(np.uint32), (heads >> np.uint64(48)).view(np.int64)
+    return (heads >> np.uint64(32)).astype(np.uint32), (heads & np.uint64(0xFFFF)).view(np.int64)
 
 
 def _by_steps(
