@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -53,7 +53,7 @@ def read(path: str | os.PathLike[str], *, inventory: Inventory | None = None, op
     path: "-" is standard input. inventory: the topology it was recorded on; one saved beside the recording is used by
     itself. Raises InputError where it can't be read, InventoryError where a saved inventory can't.
     """
-    from perfpath.journeys.tracker import Result, follow
+    from perfpath.journeys.tracker import Options, Result, follow
     from perfpath.packets.describe import Describer
     from perfpath.recorded import open_recording
     from perfpath.tables import concatenated
@@ -61,6 +61,6 @@ def read(path: str | os.PathLike[str], *, inventory: Inventory | None = None, op
     source = open_recording(str(path))
     batches = list(source.batches())
     table = concatenated(batches)
-    found = follow(table, inventory, source.diagnostics, options)
+    found = follow(table, inventory, source.diagnostics, replace(options or Options(), packets=source.packets))
     journeys = Describer(source.packets).described(found.journeys, found.hops)
     return Trace(source.info, source.diagnostics, table, Result(found.hops, journeys))

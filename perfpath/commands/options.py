@@ -113,7 +113,12 @@ def tracking(
     """What `add_tracking` asked for. recorded, symbols: what tells where drops happened."""
     from perfpath.journeys.tracker import Options
 
-    return Options(gap_ns=options.gap, symbols=symbols, stacks=getattr(recorded, "stacks", ()))
+    return Options(
+        gap_ns=options.gap,
+        symbols=symbols,
+        stacks=getattr(recorded, "stacks", ()),
+        packets=None if recorded is None else recorded.packets,
+    )
 
 
 def selection(options: argparse.Namespace, info: Info) -> Selection:

@@ -9,12 +9,14 @@ import numpy as np
 
 from perfpath.journeys import chains as chaining
 from perfpath.journeys import locate, rules, split
+from perfpath.journeys.contents import with_contents
 from perfpath.journeys.observe import IS_TX, PROCESS, both_directions
 from perfpath.journeys.pair import Pairs, paired, unrivalled
 from perfpath.journeys.paths import Chains, grouped
 from perfpath.journeys.sightings import Sightings, sighted
 
 if TYPE_CHECKING:
+    from perfpath.firstbytes import FirstBytes
     from perfpath.journeys.infer import Inference
     from perfpath.journeys.locate import Located, Locator
     from perfpath.journeys.losses import Losses
@@ -55,8 +57,12 @@ def run(
     reply_ns: int,
     fallback: bool,
     inference: Inference | None = None,
+    packets: FirstBytes | None = None,
 ) -> Pass:
-    """Follow all packets in an observed table. inference: what tells places where there is no inventory."""
+    """Follow all packets in an observed table.
+
+    inference: what tells places where there is no inventory. packets: first bytes, by the column `packet`.
+    """
     seen = sighted(observed, fallback=fallback)
     spots = chaining.spots_of(seen, locator.topology)
     threads = chaining.kernel_threads(observed.names["comm"], observed["comm"][seen.rows], seen.context)
@@ -78,6 +84,7 @@ def run(
     complete = _complete(seen, cuts.rule, chains, losses)
     pairs = paired(seen, chains, observed, reply_ns)
     pairs = pairs.take(np.flatnonzero(complete[pairs.request] & complete[pairs.reply]))
+    pairs = with_contents(pairs, seen, chains, observed, packets)
     chains, located = placing.answered(chains, located, pairs)
     if inference is not None and locator.topology is None and not fallback:
         first = np.full(len(chains.example), len(observed))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from perfpath.diagnostics import Diagnostics
+    from perfpath.firstbytes import FirstBytes
     from perfpath.journeys.endings import Endings
     from perfpath.journeys.engine import Pass
     from perfpath.netns.inventory import Inventory
@@ -41,6 +42,7 @@ class Options:
     monotonic: the events' times are CLOCK_MONOTONIC, as those of the inventory (Info.clockid is 1): interfaces count
         only while they existed.
     symbols: names of kernel addresses. stacks: the recording's kernel stacks by number; they may grow.
+    packets: the first bytes of its packets by number; they may grow.
     """
 
     gap_ns: int = 1_000_000_000
@@ -48,6 +50,7 @@ class Options:
     monotonic: bool = False
     symbols: Symbols | None = field(default=None, compare=False)
     stacks: Sequence[tuple[int, ...]] = field(default=(), compare=False, repr=False)
+    packets: FirstBytes | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +149,7 @@ class Tracker:
             reply_ns=options.reply_ns,
             fallback=fallback,
             inference=self._inference,
+            packets=options.packets,
         )
         ends = self._outcomes.look(done, options.gap_ns)
         number = self._numbers(done, ends.unseen)

@@ -155,3 +155,43 @@ def test_a_recording_tells_the_same_without_root(lab: Lab, tmp_path: Path) -> No
         assert {hop["evidence"] for each in pings for hop in each["hops"]} == {"socket"}
         assert {hop["netns"]["inum"] for each in pings for hop in each["hops"]} == {inum(lab, ""), inum(lab, web)}
     assert dev
+
+
+def test_what_a_process_answers_later_is_the_reply(lab: Lab, tmp_path: Path) -> None:
+    """Nothing but the contents tells: the server is a process that answers when it likes."""
+    web, address, _ = bridge(lab)
+    serve = (
+        "import socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\ns.bind(('', 9999))\n"
+        "print('ready', flush=True)\nfor _ in range(5):\n    data, who = s.recvfrom(99); s.sendto(data + b'!', who)"
+    )
+    server = subprocess.Popen(lab.command(web, sys.executable, "-c", serve), stdout=subprocess.PIPE, text=True)
+    assert server.stdout
+    assert server.stdout.readline() == "ready\n"
+    ask = (
+        f"import socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\ns.connect(('{address}', 9999))\n"
+        "for n in range(5): s.send(b'x' * n); s.recv(99)"
+    )
+    found = {each["journey"]: each for each in journeys(tmp_path, "-a", sys.executable, "-c", ask)}
+    assert server.wait(10) == 0
+    server.stdout.close()
+    asked = [each for each in found.values() if (each["packet"] or {}).get("dport") == 9999]
+    assert [each["role"] for each in asked] == ["request"] * 5
+    for each in asked:
+        answer = found[each["peer"]]
+        assert (answer["role"], answer["peer"]) == ("reply", each["journey"])
+        assert answer["packet"]["sport"] == 9999
+        assert answer["hops"][0]["len"] == each["hops"][0]["len"] + 1
+
+
+def test_two_pings_at_once_each_get_their_own_answers(lab: Lab, tmp_path: Path) -> None:
+    _, address, _ = bridge(lab)
+    ping = f"ping -q -c30 -i0.002 {address} >/dev/null"
+    found = {each["journey"]: each for each in journeys(tmp_path, "-a", "sh", "-c", f"{ping} & {ping} & wait")}
+    echoes = [each for each in found.values() if (each["packet"] or {}).get("icmp_seq")]
+    requests = [each for each in echoes if each["packet"]["dst"] == address]
+    assert len(requests) == 60
+    for each in requests:
+        assert each["role"] == "request"
+        answer = found[each["peer"]]["packet"]
+        assert (answer["icmp_id"], answer["icmp_seq"]) == (each["packet"]["icmp_id"], each["packet"]["icmp_seq"])
+        assert answer["src"] == address
