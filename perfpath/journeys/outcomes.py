@@ -58,7 +58,7 @@ class Outcomes:
         real = np.array([self._is_drop(self.causes.known[c]) for c in found.unseen_cause.tolist()], dtype=bool)
         packets = done.observed["protocol"][found.unseen] != 0
         self._count_unseen(found.unseen_cause[new & packets & ~real], int((new & ~packets).sum()))
-        keep = real & packets
+        keep = new & real & packets
         number[found.unseen[~keep]] = HANDLED
         found.unseen, found.unseen_cause = found.unseen[keep], found.unseen_cause[keep]
         return found
