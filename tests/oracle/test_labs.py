@@ -283,4 +283,6 @@ def test_a_flood_over_a_bridge(lab: Lab, tmp_path: Path, packets: int) -> None:
     assert paths == {4: packets}
     host = next(each.inum for each in inventory.namespaces if each.origin == "host")
     places = hops["netns"][mine].reshape(-1, 4)
-    assert (places == [inums[left], host, host, inums[right]]).all()
+    right_place = places == [inums[left], host, host, inums[right]]
+    assert (right_place | (places == 0)).all()
+    assert right_place.mean() > 0.999  # where something interrupted a packet for long, its next step tells nothing
