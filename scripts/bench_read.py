@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus" / "million.zstd.data"
 FOUR_TIMES, TWICE_THE_FLOOR = 4.0, 2.0
@@ -105,6 +106,30 @@ def streamed(path: str) -> int:
     return sum(map(len, open_perfdata(path, batch_bytes=32 << 20).batches()))
 
 
+MIXED = ("net:*", "skb:*", "qdisc:*")
+
+
+def record_mixed(target: Path, events: int) -> None:
+    """Record a UDP flood over loopback, in a network namespace of its own, with all of the network's tracepoints."""
+    flood = (
+        "import fcntl, socket, struct\n"
+        "up = struct.pack('16sH', b'lo', 1)\n"  # SIOCSIFFLAGS: IFF_UP
+        "out, to = socket.socket(type=socket.SOCK_DGRAM), socket.socket(type=socket.SOCK_DGRAM)\n"
+        "fcntl.ioctl(out, 0x8914, up)\n"
+        "to.bind(('127.0.0.1', 0))\n"
+        f"for _ in range({events // 8}):\n"  # a packet makes at least so many events
+        "    out.sendto(b'x' * 64, to.getsockname())\n"
+        "    to.recv(64)\n"
+    )
+    chosen = [word for event in MIXED for word in ("-e", event)]
+    recording = ["perf", "record", "-q", "-a", "-m", "16M", "-o", str(target)]
+    subprocess.run(
+        [*recording, *chosen, "--", "unshare", "--net", sys.executable, "-c", flood],
+        check=True,
+        stderr=subprocess.DEVNULL,
+    )
+
+
 SUBJECTS = {"floor": floor, "perfpath": ours, "perfpath, streamed": streamed}
 
 
@@ -158,6 +183,10 @@ def main() -> None:
     parser.add_argument("recording", type=Path, nargs="?", help="a plain perf.data; default: the corpus's million")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--repeat", type=int, default=1, help="repeat the million so many times")
+    parser.add_argument(
+        "--mixed", action="store_true", help="also record net:*, skb:* and qdisc:* here (root) and read it"
+    )
+    parser.add_argument("--mixed-events", type=int, default=600_000, help="how many events at least")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -168,19 +197,32 @@ def main() -> None:
         path = options.recording or Path(folder) / "million.data"
         if options.recording is None:
             plain(CORPUS, path, options.repeat)
-        subjects = ["floor", "perfpath", "perfpath, streamed"]
-        if shutil.which("perf"):
-            subjects.insert(0, "perf script")
-        results = compare(path, subjects, options.rounds)
-        size = path.stat().st_size
+        found = measured(path, ["floor"], options.rounds)
+        if options.mixed:
+            mixed = Path(folder) / "mixed.data"
+            record_mixed(mixed, options.mixed_events)
+            found["mixed"] = measured(mixed, [], options.rounds)
+            one, other = found["mixed"]["results"]["perfpath"], found["results"]["perfpath"]
+            ratio = (one["cpu"] / one["events"]) / (other["cpu"] / other["events"])
+            sys.stdout.write(f"a mixed event takes {ratio:.2f} x a uniform one's CPU time\n")
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=1))
+
+
+def measured(path: Path, also: list[str], rounds: int) -> dict[str, Any]:
+    """Compare the readers on a file, and print what they took."""
+    subjects = [*(["perf script"] if shutil.which("perf") else []), *also, "perfpath", "perfpath, streamed"]
+    results = compare(path, subjects, rounds)
+    size, events = path.stat().st_size, results["perfpath"]["events"]
+    first = results[subjects[0]]
+    sys.stdout.write(f"{path.name}: {size / 1e6:.1f} MB, {events:.0f} events; speed against {subjects[0]}\n")
     for subject, took in results.items():
-        against = results.get("perf script", took)["wall"] / took["wall"]
         sys.stdout.write(
             f"{subject:20} {took['wall']:7.3f} s wall {took['cpu']:7.3f} s CPU {took['peak'] / size:6.2f} x file peak "
-            f"{against:6.2f} x perf script's speed {took['wall'] / results['floor']['wall']:6.2f} x floor\n"
+            f"{first['wall'] / took['wall']:6.2f} x (wall) {first['cpu'] / took['cpu']:6.2f} x (CPU) "
+            f"{took['cpu'] / events * 1e9:6.0f} ns CPU an event\n"
         )
-    if options.json:
-        options.json.write_text(json.dumps({"file_bytes": size, "results": results}, indent=1))
+    return {"file_bytes": size, "results": results}
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from perfpath.readers.perfdata.columns import ALWAYS, DECLARED, Columns, missing, no_columns, taken
-from perfpath.readers.perfdata.gather import Offsets, column, numbers, windows
+from perfpath.readers.perfdata.gather import Offsets, column, windows
 from perfpath.readers.perfdata.interning import SHORT, Interner
 from perfpath.readers.perfdata.probed import packets_of
 
@@ -38,7 +38,7 @@ class EventReader:
         a format are left out and noted.
         """
         whole = samples.raw_size >= _COMMON_SIZE
-        types = numbers(buffer, samples.raw, "u2", self._state.raw_order)
+        types = self._types(samples.raw_head)
         if expected is not None:
             whole &= types == expected
         bad = [samples.at[~whole]]
@@ -56,6 +56,12 @@ class EventReader:
             bad.append(refused)
             pieces.append((rows, columns))
         return self._merged(buffer, samples, pieces), np.concatenate(bad)
+
+    def _types(self, heads: Array) -> Array:
+        """common_type, the u16 that RAW begins with, in the byte order of RAW."""
+        order, raw_order = self._state.order, self._state.raw_order
+        types = (heads if order == "<" else heads >> np.uint32(16)).astype(np.uint16)
+        return types if order == raw_order else types.byteswap()
 
     def _unknown(self, tracepoint: int, count: int) -> None:
         self._state.diagnostics.note(

@@ -33,6 +33,22 @@ def windows(buffer: npt.NDArray[np.uint8], offsets: Offsets, length: int) -> npt
     return rows
 
 
+def words(buffer: npt.NDArray[np.uint8], offsets: Offsets, order: str) -> Array:
+    """The u64 at each offset; the offsets are multiples of 8, and one that leads out of the buffer is moved into it.
+
+    perf's own fields all stand so, and numpy takes whole words several times faster than windows.
+    """
+    stored = np.ndarray((len(buffer) // 8,), order + "u8", buffer=buffer)
+    found: Array = stored.take(offsets >> 3, mode="clip")
+    return found.astype(np.uint64, copy=False)
+
+
+def halves(values: Array, order: str) -> tuple[Array, Array]:
+    """The two u32 that stand in a word, in their sequence in memory."""
+    low, high = values.astype(np.uint32), (values >> np.uint64(32)).astype(np.uint32)
+    return (low, high) if order == "<" else (high, low)
+
+
 def column(rows: npt.NDArray[np.uint8], offset: int, code: str, order: str) -> Array:
     """The number of numpy type `code` ("u4", "i8", ...) at an offset of each row, in this machine's byte order."""
     stored = np.dtype(order + code)
@@ -40,8 +56,3 @@ def column(rows: npt.NDArray[np.uint8], offset: int, code: str, order: str) -> A
         return np.empty(0, stored.newbyteorder("="))
     view: npt.NDArray[Any] = np.ndarray((len(rows),), stored, buffer=rows, offset=offset, strides=(rows.shape[1],))
     return view.astype(stored.newbyteorder("="))
-
-
-def numbers(buffer: npt.NDArray[np.uint8], offsets: Offsets, code: str, order: str) -> Array:
-    """The number at each offset, whatever its alignment."""
-    return column(windows(buffer, offsets, np.dtype(code).itemsize), 0, code, order)

@@ -10,7 +10,7 @@ from perfpath.errors import InputError
 from perfpath.readers.perfdata.columns import Columns, joined, taken
 from perfpath.readers.perfdata.duplicates import Duplicates
 from perfpath.readers.perfdata.events import EventReader
-from perfpath.readers.perfdata.gather import Offsets, numbers
+from perfpath.readers.perfdata.gather import Offsets, words
 from perfpath.readers.perfdata.records import Record
 from perfpath.readers.perfdata.samples import Samples, read_samples
 from perfpath.readers.perfdata.sideband import WANTED, apply_record
@@ -101,7 +101,7 @@ class RunReader:
         elif place < 0 or any(layout.id != place for layout in state.layouts):
             groups = [(next((one for one in state.layouts if one.raw), state.layouts[0]), slice(None))]
         else:
-            ids = numbers(buffer, np.where(sizes >= place + 8, at + place, at), "u8", state.order)
+            ids = words(buffer, np.where(sizes >= place + 8, at + place, at), state.order)
             attrs = state.attrs_of(ids)
             layouts = np.array([*state.layout_of_attr, 0])[attrs]  # unknown ids are told of later
             groups = [(one, np.flatnonzero(layouts == n)) for n, one in enumerate(state.layouts)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from perfpath.readers.perfdata.gather import Offsets, column, numbers, windows
+from perfpath.readers.perfdata.gather import Offsets, halves, words
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -22,6 +22,7 @@ class Samples:
 
     at: offset of the record. id: the event's id, None where the layout has none. raw, raw_size: RAW's bytes.
     chain, chain_length: the callchain's first address and their number, None where the layout has none.
+    raw_head: RAW's first four bytes as a number.
     """
 
     at: Offsets
@@ -32,6 +33,7 @@ class Samples:
     id: Array | None
     raw: Offsets
     raw_size: Offsets
+    raw_head: Array
     chain: Offsets | None
     chain_length: Offsets | None
 
@@ -46,6 +48,7 @@ class Samples:
             None if self.id is None else self.id[rows],
             self.raw[rows],
             self.raw_size[rows],
+            self.raw_head[rows],
             None if self.chain is None else self.chain[rows],
             None if self.chain_length is None else self.chain_length[rows],
         )
@@ -66,10 +69,12 @@ def read_samples(
     after, chain, length = _variable_part(buffer, at, layout, order)
     # counts were limited to 2**16 entries, so nothing overflows; a place outside the record is refused here
     inside = after + 4 <= at + sizes
-    raw_size = numbers(buffer, np.where(inside, after, at), "u4", order).astype(np.int64)
+    size, head = halves(words(buffer, after, order), order)
+    raw_size = size.astype(np.int64)
     inside &= after + 4 + raw_size <= at + sizes
     samples = _fixed_part(buffer, at, layout, order)
-    samples.raw, samples.raw_size, samples.chain, samples.chain_length = after + 4, raw_size, chain, length
+    samples.raw, samples.raw_size, samples.raw_head = after + 4, raw_size, head
+    samples.chain, samples.chain_length = chain, length
     if not inside.all():
         bad.append(at[~inside])
         samples = samples.take(inside)
@@ -93,28 +98,32 @@ def _variable_part(
 
 
 def _count(buffer: npt.NDArray[np.uint8], at: Offsets, order: str) -> Offsets:
-    counts: Offsets = np.minimum(numbers(buffer, at, "u8", order), 1 << 16).astype(np.int64)
+    counts: Offsets = np.minimum(words(buffer, at, order), 1 << 16).astype(np.int64)
     return counts
 
 
 def _fixed_part(buffer: npt.NDArray[np.uint8], at: Offsets, layout: SampleLayout, order: str) -> Samples:
-    rows = windows(buffer, at, layout.size)
     empty = np.empty(0, np.int64)
+    unknown = np.full(len(at), -1, np.int32)
 
-    def field(offset: int, code: str, missing: int) -> Array:
-        if offset < 0:
-            return np.full(len(at), missing, code)
-        return column(rows, offset, code, order)
+    def word(offset: int) -> Array:
+        return words(buffer, at + offset, order)
 
+    pid = tid = cpu = unknown
+    if layout.tid >= 0:
+        pid, tid = (half.view(np.int32) for half in halves(word(layout.tid), order))
+    if layout.cpu >= 0:
+        cpu = halves(word(layout.cpu), order)[0].view(np.int32)
     return Samples(
         at=at,
-        time_ns=field(layout.time, "i8", 0),
-        cpu=field(layout.cpu, "i4", -1),
-        pid=field(layout.tid, "i4", -1),
-        tid=field(layout.tid + 4 if layout.tid >= 0 else -1, "i4", -1),
-        id=column(rows, layout.id, "u8", order) if layout.id >= 0 else None,
+        time_ns=word(layout.time).view(np.int64) if layout.time >= 0 else np.zeros(len(at), np.int64),
+        cpu=cpu,
+        pid=pid,
+        tid=tid,
+        id=word(layout.id) if layout.id >= 0 else None,
         raw=empty,
         raw_size=empty,
+        raw_head=empty,
         chain=None,
         chain_length=None,
     )
