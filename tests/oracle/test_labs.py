@@ -212,6 +212,7 @@ def test_namespaces_that_come_and_go(lab: Lab, tmp_path: Path) -> None:
             pings([(box, str(net[10])), (stays, str(net[11]))])
             inums.add(os.stat(f"/run/netns/{box}").st_ino)  # noqa: PTH116
             assert watcher.version >= version
+            lab.ip("link", "delete", "dev", f"{port}1")  # a namespace alone goes away when the kernel finds the time
             lab.ip("netns", "delete", box)
     scored("namespaces come and go", watch, lab, watcher.inventory, inums)
     with_only_the_end = scored("  and only the end is known", watch, lab, take(), inums)
