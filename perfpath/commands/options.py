@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from perfpath.readers.recording import Decoder, Info, Source
     from perfpath.symbols import Symbols
 
-FORMATS = ("tree", "table", "plain", "jsonl", "json", "csv", "summary", "diagnosis")
+FORMATS = ("tree", "table", "plain", "jsonl", "json", "csv", "summary", "diagnosis", "latency")
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +32,14 @@ def add_output(parser: argparse.ArgumentParser) -> None:
         const="diagnosis",
         help="show only what went wrong, why, and what to look at next",
     )
+    group.add_argument(
+        "--latency",
+        dest="format",
+        action="store_const",
+        const="latency",
+        help="show only where the time goes: each step of each path, over all packets that took it",
+    )
+    group.add_argument("--slowest", type=_count, default=0, metavar="N", help="show only the N slowest packets")
     group.add_argument("-o", "--output", metavar="FILE", help="write the journeys here; - is standard output")
     group.add_argument(
         "--limit", type=_count, default=100, metavar="N", help="tree and table: show so many journeys (0: all)"

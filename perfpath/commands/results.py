@@ -82,6 +82,7 @@ class Results:
             limit=options.limit,
             live=live,
             wall=options.wall,
+            slowest=getattr(options, "slowest", 0),
         )
 
     def update(self, update: Update) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Footer = Callable[[list[Line]], None]
 
-FOR_PEOPLE = ("tree", "table", "diagnosis")
+FOR_PEOPLE = ("tree", "table", "diagnosis", "latency")
 LIMIT = 100
 
 
@@ -77,13 +77,15 @@ def open_output(
     live: bool = True,
     wall: bool = False,
     width: int | None = None,
+    slowest: int = 0,
 ) -> Output:
-    """An output in one of the formats tree, table, plain, jsonl, json, csv, summary, diagnosis.
+    """An output in one of the formats tree, table, plain, jsonl, json, csv, summary, diagnosis, latency.
 
     inventory: names for namespaces that hops might be in.
     notes: where the summary goes, None for the stream (tree, table, summary) or standard error (formats for programs).
     limit: how many journeys tree and table show, 0 for all; where `live`, tree shows so many of each update.
     wall: wall-clock times where the recording knows them. width: None for the terminal's.
+    slowest: show only so many journeys, those that took longest, when all have been seen; 0 for all.
     Raises UsageError for another format.
     """
     sink, namer = Sink(stream), Namer(inventory)
@@ -92,12 +94,20 @@ def open_output(
 
         screen, clock = console(sink, width), Clock(info, wall=wall)
         writer = _for_people(format, screen, namer, clock, limit=limit or None, live=live)
-        return Output(writer, _print_to(console(Sink(notes), width) if notes else screen))
+        return Output(_of_slowest(writer, slowest), _print_to(console(Sink(notes), width) if notes else screen))
     if format == "summary":
         from perfpath.render.summary import SummaryWriter
 
-        return Output(SummaryWriter(sink, namer), _lines_to(Sink(notes) if notes else sink))
-    return Output(_for_programs(format, sink, info, namer), _lines_to(Sink(notes or sys.stderr)))
+        return Output(_of_slowest(SummaryWriter(sink, namer), slowest), _lines_to(Sink(notes) if notes else sink))
+    return Output(_of_slowest(_for_programs(format, sink, info, namer), slowest), _lines_to(Sink(notes or sys.stderr)))
+
+
+def _of_slowest(writer: Writer, number: int) -> Writer:
+    if not number:
+        return writer
+    from perfpath.render.slowest import Slowest
+
+    return Slowest(writer, number)
 
 
 def _for_people(
@@ -117,6 +127,10 @@ def _for_people(
         from perfpath.render.diagnosis import DiagnosisWriter
 
         return DiagnosisWriter(screen, namer)
+    if format == "latency":
+        from perfpath.render.latency import LatencyWriter
+
+        return LatencyWriter(screen, namer)
     from perfpath.render.table import TableWriter
 
     return TableWriter(screen, namer, clock, limit=limit)
@@ -139,7 +153,9 @@ def _for_programs(format: str, sink: Sink, info: Info, namer: Namer) -> Writer: 
         from perfpath.render.sheet import SheetWriter
 
         return SheetWriter(sink)
-    raise UsageError(f"{format!r} is not an output format: tree, table, plain, jsonl, json, csv, summary or diagnosis")
+    raise UsageError(
+        f"{format!r} is not an output format: tree, table, plain, jsonl, json, csv, summary, diagnosis or latency"
+    )
 
 
 def _lines_to(sink: Sink) -> Footer:
