@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from perfdata_writer import Hit, Item, Machine, Round
 
-from perfpath.errors import InputError
-from perfpath.readers.perfdata import PipeDecoder, open_perfdata, open_pipe
+from perfpath.cli import main
+from perfpath.errors import EXIT_INPUT, InputError
+from perfpath.readers.perfdata import PipeDecoder, open_perfdata, open_pipe, order
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -148,6 +150,36 @@ def test_a_decompression_bomb_is_not_held(kind: int) -> None:
     tracemalloc.stop()
     assert "broken-stream" in decoder.diagnostics.notes
     assert peak < 128 << 20
+
+
+def test_a_bomb_of_events_is_an_input_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few compressed bytes that are many true samples: what is too much to hold ends in a message, not in a kill."""
+    zstandard = pytest.importorskip("zstandard")
+    machine = Machine()
+    samples = machine.sample(Hit(7, 0, 1, 1, "netif_rx", 1, 60, b"lo")) * 400_000
+    packed = zstandard.ZstdCompressor().compress(samples)
+    assert len(packed) < 60_000
+    bomb = tmp_path / "bomb"
+    bomb.write_bytes(machine.pipe_head() + struct.pack("<IHH", 81, 0, 8 + len(packed)) + packed)
+    assert sum(map(len, open_perfdata(bomb).batches())) == 400_000
+    monkeypatch.setattr(order, "most_rows", lambda: 100_000)
+    for size in (None, 1 << 20):
+        with pytest.raises(InputError, match="more than 100000 events"):
+            list(open_perfdata(bomb, batch_bytes=size).batches())
+    assert main(["report", str(bomb)]) == EXIT_INPUT
+
+
+def test_a_whole_recording_too_large_for_memory_is_read_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine()
+    items: list[Item] = []
+    for start in range(0, 60_000, 100):
+        items += [Hit(start + n, 0, 1, 1, "netif_rx", n, 60, b"lo") for n in range(100)]
+        items.append(Round())
+    data = machine.file(items)
+    monkeypatch.setattr(order, "most_rows", lambda: 50_000)
+    with pytest.raises(InputError, match="--memory"):
+        list(open_perfdata(io.BytesIO(data)).batches())
+    assert sum(map(len, open_perfdata(io.BytesIO(data), batch_bytes=1 << 20).batches())) == 60_000
 
 
 def test_an_absurd_tracing_data_size_is_not_waited_for() -> None:

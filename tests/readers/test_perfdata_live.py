@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from perfpath.errors import InputError
+from perfpath.cli import main
+from perfpath.errors import EXIT_INCOMPLETE, InputError
 from perfpath.readers.perfdata import PipeDecoder, machine, open_perfdata
 from perfpath.readers.perfdata.symbols import symbols_of
 from perfpath.tables import concatenated
@@ -83,6 +85,34 @@ def test_a_killed_file_is_read_with_this_machines_formats(tmp_path: Path) -> Non
     assert table.texts("event") == complete.texts("event")
     assert table["skbaddr"].tolist() == complete["skbaddr"].tolist()
     assert {"unfinished", "borrowed-formats"} <= set(source.diagnostics.notes)
+
+
+@pytest.mark.perf
+def test_a_file_whose_perf_was_killed_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """perf's own leavings after SIGKILL: the data's size is 0, and there are no formats."""
+    recording = tmp_path / "perf.data"
+    command = ["perf", "record", "-q", "-m", "16", "-o", str(recording), *EVENTS]
+    perf = subprocess.Popen([*command, "--", "ping", "-q", "-f", "127.0.0.1"], stderr=subprocess.DEVNULL)
+    try:
+        while not recording.exists() or recording.stat().st_size < 1 << 18:
+            assert perf.poll() is None
+        children = Path(f"/proc/{perf.pid}/task/{perf.pid}/children").read_text().split()
+    finally:
+        perf.kill()
+        perf.wait()
+    for child in children:
+        os.kill(int(child), signal.SIGKILL)
+    offset, size = np.frombuffer(recording.read_bytes()[40:56], "<u8").tolist()
+    assert size == 0
+    assert offset > 0
+    assert main(["report", "--format", "summary", str(recording)]) == 0
+    shown = capsys.readouterr().out
+    assert "killed" in shown
+    assert "this machine's" in shown
+    assert main(["report", "--strict", "--format", "summary", str(recording)]) == EXIT_INCOMPLETE
+    source = open_perfdata(recording)
+    events = sum(map(len, source.batches()))
+    assert events > 1000
 
 
 def test_a_cut_recording_without_formats_says_what_is_missing(

@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from perfpath.errors import InputError
 from perfpath.readers.perfdata.columns import Columns, joined, taken
 from perfpath.readers.perfdata.timeline import BEFORE_ALL
 
 if TYPE_CHECKING:
     from perfpath.diagnostics import Diagnostics
     from perfpath.readers.perfdata.gather import Offsets
+
+
+ROW_BYTES = 64
+"""About what one event takes; while columns are put together there are two of each."""
+
+
+class TooManyEventsError(InputError):
+    """More events would have to be held than this machine has memory for: a few compressed bytes may be billions."""
+
+
+def most_rows() -> int:
+    """How many events may be held: those that take a quarter of the machine's memory, 4 GiB where it doesn't tell."""
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        memory = 0
+    return (memory if memory > 0 else 1 << 32) // 4 // ROW_BYTES
 
 
 class Ordering:
@@ -29,6 +48,8 @@ class Ordering:
         self._diagnostics = diagnostics
         self._whole = whole
         self._held: list[Columns] = []
+        self._rows = 0
+        self._most_rows = most_rows()
         self._newest = BEFORE_ALL
         self._newest_of_round = BEFORE_ALL
         self.limit = BEFORE_ALL
@@ -41,7 +62,10 @@ class Ordering:
         return sum(len(columns["at"]) for columns in self._held)
 
     def add(self, columns: Columns, rounds: Offsets) -> None:
-        """Take a run's events, and the places of the FINISHED_ROUND records between them."""
+        """Take a run's events, and the places of the FINISHED_ROUND records between them.
+
+        Raises TooManyEventsError.
+        """
         times = columns["time_ns"]
         ends = np.searchsorted(columns["at"], rounds) if len(rounds) else ()
         begin = 0
@@ -56,6 +80,12 @@ class Ordering:
             self._newest = max(self._newest, int(highest[-1]))
             self.seen = max(self.seen, int(highest[-1]))
             self._held.append(columns)
+            self._rows += len(times)
+            if self._rows > self._most_rows:
+                raise TooManyEventsError(
+                    f"the recording has more than {self._most_rows} events to be held at once, which is too much for "
+                    "this machine's memory: read it in pieces (perfpath report --memory 1M)"
+                )
 
     def due(self, until_ns: int) -> bool:
         """Whether any held event is not newer than a time."""
@@ -75,6 +105,8 @@ class Ordering:
                 ready.append(taken(columns, due))
                 self._held.append(taken(columns, ~due))
         columns = _sorted(joined(ready))
+        if not self._whole:  # else somebody collects them
+            self._rows -= len(columns["at"])
         self._note_late(columns)
         return columns
 

@@ -10,6 +10,7 @@ from perfpath.readers.perfdata.compressed import Decompressor
 from perfpath.readers.perfdata.cursor import Cursor
 from perfpath.readers.perfdata.features import apply_feature
 from perfpath.readers.perfdata.framing import Framing
+from perfpath.readers.perfdata.order import TooManyEventsError
 from perfpath.readers.perfdata.records import RECORD_HEADER_SIZE, Feature, Record
 from perfpath.readers.perfdata.tracing import parse_tracing_data
 
@@ -68,6 +69,8 @@ class Stream:
             self._framing.on_round = self._inner.on_round
         try:
             self._apply(kind, record, payload, at)
+        except TooManyEventsError:
+            raise
         except InputError as error:
             self._decoder.malformed(str(error))
 
