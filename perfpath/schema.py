@@ -78,6 +78,10 @@ HOPS = (
     Column("delta_ns", "int64", "ns", "since the hop before; 0 at the first"),
     Column("queue_ns", "int64", "ns", "net_dev_queue to net_dev_start_xmit, where recorded", -1),
     Column("xmit_ns", "int64", "ns", "net_dev_start_xmit to net_dev_xmit, where recorded", -1),
+    Column(
+        "why", "category", "", "what the kernel did since the hop before, where there are call stacks", optional=True
+    ),
+    Column("frames", "category", "", "the call stack: a line for each function, innermost first", optional=True),
     Column("backlog_ns", "int64", "ns", "netif_rx to netif_receive_skb, where recorded", -1),
 )
 """One row per place a packet was seen: the event that showed it, and what is known of the place.

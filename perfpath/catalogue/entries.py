@@ -136,6 +136,12 @@ def _hooks() -> dict[str, str]:
 
 
 @cache
+def steps() -> dict[str, str]:
+    """What functions did to a packet since its last hop; of several the first counts."""
+    return dict(_toml("steps.toml"))
+
+
+@cache
 def ends() -> dict[str, str]:
     """Outcomes by the function that took a packet as it should be."""
     return dict(_toml("ends.toml"))

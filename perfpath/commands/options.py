@@ -39,6 +39,7 @@ def add_output(parser: argparse.ArgumentParser) -> None:
         const="latency",
         help="show only where the time goes: each step of each path, over all packets that took it",
     )
+    group.add_argument("--stack", action="store_true", help="tree: show call stacks whole, where they were recorded")
     group.add_argument("--slowest", type=_count, default=0, metavar="N", help="show only the N slowest packets")
     group.add_argument("-o", "--output", metavar="FILE", help="write the journeys here; - is standard output")
     group.add_argument(

@@ -82,6 +82,7 @@ class Results:
             limit=options.limit,
             live=live,
             wall=options.wall,
+            stacks=getattr(options, "stack", False),
             slowest=getattr(options, "slowest", 0),
         )
 

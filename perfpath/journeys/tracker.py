@@ -18,6 +18,7 @@ from perfpath.journeys.losses import Losses
 from perfpath.journeys.observe import Observer
 from perfpath.journeys.outcomes import HANDLED, Outcomes, merged
 from perfpath.journeys.pair import first_of_each
+from perfpath.journeys.steps import Steps
 from perfpath.journeys.topology import Topology
 from perfpath.tables import concatenated
 
@@ -99,6 +100,7 @@ class Tracker:
         self._observer = Observer(self._options.reply_ns)
         self._builder = Builder()
         self._inference = Inference()
+        self._steps = Steps(self._options.symbols, self._options.stacks, diagnostics)
         self._outcomes = Outcomes(Causes(self._options.symbols, self._options.stacks), diagnostics)
         self._held: Table | None = None
         self._new: list[Table] = []
@@ -171,7 +173,10 @@ class Tracker:
     def _result(self, done: Pass, ends: Endings, number: Array, roles: Roles, chosen: Array) -> Result:
         """HOPS and JOURNEYS of the chosen chains."""
         hops, journeys = self._builder.tables(done, number, roles, chosen, fallback=self._observer.fallback)
-        return Result(hops, self._outcomes.told(done, ends, roles, chosen, journeys, topology=self._locator.topology))
+        return Result(
+            self._steps.told(hops),
+            self._outcomes.told(done, ends, roles, chosen, journeys, topology=self._locator.topology),
+        )
 
     def _unseen(self, done: Pass, ends: Endings) -> Table:
         """JOURNEYS of packets that no device saw; each is given once."""

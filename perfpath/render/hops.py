@@ -15,10 +15,14 @@ if TYPE_CHECKING:
     from perfpath.tables import Table
 
 
+STACKS = ("why", "frames")
+
+
 class Hop(NamedTuple):
     """One hop; texts are escaped.
 
     place: the namespace, `?` where unknown; doubt: which it could be; task: `ping/2563 cpu 0`, as far as known.
+    why: what the kernel did since the hop before; frames: its call stack, innermost first; both empty where unknown.
     """
 
     journey: int
@@ -32,6 +36,8 @@ class Hop(NamedTuple):
     evidence: str
     doubt: str
     task: str
+    why: str = ""
+    frames: tuple[str, ...] = ()
 
 
 class Packet(NamedTuple):
@@ -76,8 +82,9 @@ def hops_of(table: Table, namer: Namer) -> Iterator[Hop]:
     names = ("direction", "dev", "netns_name", "evidence", "candidates", "comm")
     numbers = zip(*(table[column].tolist() for column in columns), strict=True)
     texts = zip(*(table.texts(column) for column in names), strict=True)
-    for (journey, number, time, delta, length, netns, cpu, pid), (direction, dev, name, evidence, *more) in zip(
-        numbers, texts, strict=True
+    stacks = zip(*(table.texts(column) if column in table else [None] * len(table) for column in STACKS), strict=True)
+    for (journey, number, time, delta, length, netns, cpu, pid), (direction, dev, name, evidence, *more), stack in zip(
+        numbers, texts, stacks, strict=True
     ):
         candidates, comm = more
         yield Hop(
@@ -92,6 +99,8 @@ def hops_of(table: Table, namer: Namer) -> Iterator[Hop]:
             evidence=visible(evidence or ""),
             doubt=namer.doubt(candidates),
             task=_task(comm, pid, cpu),
+            why=visible(stack[0] or ""),
+            frames=tuple(map(visible, stack[1].split("\n"))) if stack[1] else (),
         )
 
 

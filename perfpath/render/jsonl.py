@@ -17,7 +17,8 @@ no device saw: its "hops" are empty. "pid" and "comm" are who got a delivered pa
 
 Times are integer nanoseconds of the recording's clock. What isn't
 known is null. A hop that may be in one of several namespaces has "netns": null, "evidence": null and, after them,
-"candidates": [{"inum": ..., "name": ...}, ...].
+"candidates": [{"inum": ..., "name": ...}, ...]. A hop with a call stack has "why": what
+the kernel did since the hop before.
 Keys may be added; none changes its meaning without a new version. Everything is ASCII: other characters come as \u
 escapes, and a byte of a name that isn't UTF-8 as the four characters \xNN.
 """
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from perfpath.tables import Array, Table
 
 VERSION = 1
+TAIL = ("cpu", "pid", "comm", "netns", "netns_name", "evidence", "candidates")
 CHUNK = 16384  # journeys formatted at once: bounds the memory, and keeps it in the caches
 
 
@@ -124,9 +126,7 @@ def _rests(hops: Table, namer: Namer) -> list[str]:
     """What stands after the time of each hop, formatted once for each distinct combination of values."""
     rows, before = distinct(hops["event"], hops["direction"], hops["dev"])
     heads = [_head(hops, row) for row in rows]
-    rows, after = distinct(
-        *(hops[column] for column in ("cpu", "pid", "comm", "netns", "netns_name", "evidence", "candidates"))
-    )
+    rows, after = distinct(*(hops[column] for column in (*TAIL, *(["why"] if "why" in hops else []))))
     tails = [_tail(hops, row, namer) for row in rows]
     rows, codes = distinct(before, hops["len"], after)
     lengths, before, after = hops["len"][rows].tolist(), before[rows].tolist(), after[rows].tolist()
@@ -152,6 +152,8 @@ def _tail(hops: Table, row: int, namer: Namer) -> str:
         "netns": netns,
         "evidence": evidence,
     }
+    if "why" in hops and hops["why"][row] >= 0:
+        values["why"] = hops.names["why"][hops["why"][row]]
     if candidates:
         values["candidates"] = [candidate._asdict() for candidate in namer.candidates(candidates)]
     return ", " + json.dumps(plain_json(values))[1:]

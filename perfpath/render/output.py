@@ -78,6 +78,7 @@ def open_output(
     wall: bool = False,
     width: int | None = None,
     slowest: int = 0,
+    stacks: bool = False,
 ) -> Output:
     """An output in one of the formats tree, table, plain, jsonl, json, csv, summary, diagnosis, latency.
 
@@ -85,7 +86,8 @@ def open_output(
     notes: where the summary goes, None for the stream (tree, table, summary) or standard error (formats for programs).
     limit: how many journeys tree and table show, 0 for all; where `live`, tree shows so many of each update.
     wall: wall-clock times where the recording knows them. width: None for the terminal's.
-    slowest: show only so many journeys, those that took longest, when all have been seen; 0 for all.
+    slowest: show only so many journeys, those that took longest, when all have been seen; 0 for all. stacks: tree shows
+    call stacks whole.
     Raises UsageError for another format.
     """
     sink, namer = Sink(stream), Namer(inventory)
@@ -93,7 +95,7 @@ def open_output(
         from perfpath.render.clock import Clock
 
         screen, clock = console(sink, width), Clock(info, wall=wall)
-        writer = _for_people(format, screen, namer, clock, limit=limit or None, live=live)
+        writer = _for_people(format, screen, namer, clock, limit=limit or None, live=live, stacks=stacks)
         return Output(_of_slowest(writer, slowest), _print_to(console(Sink(notes), width) if notes else screen))
     if format == "summary":
         from perfpath.render.summary import SummaryWriter
@@ -118,11 +120,12 @@ def _for_people(
     *,
     limit: int | None,
     live: bool,
+    stacks: bool,
 ) -> Writer:
     if format == "tree":
         from perfpath.render.tree import TreeWriter
 
-        return TreeWriter(screen, namer, clock, limit=limit, live=live)
+        return TreeWriter(screen, namer, clock, limit=limit, live=live, stacks=stacks)
     if format == "diagnosis":
         from perfpath.render.diagnosis import DiagnosisWriter
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 DEV_CELLS = 17  # the longest name the kernel takes, and an arrow
 PLACE_CELLS = 14
 EVIDENCE_CELLS = 13
+WHY_CELLS = 22
 PATHS_DRAWN = 6
 DETAILS = 15  # where the details begin, in a line of their own
 
@@ -45,7 +46,7 @@ class TreeStream:
     """Shows journeys while they grow: each hop once, under a header that is repeated where packets interleave.
 
     limit: at most so many journeys, None for all, and a line that says how many more there were. Where `live`, so many
-        from each update: a flood is cut short and a quiet trace goes on for ever.
+        from each update: a flood is cut short and a quiet trace goes on for ever. stacks: show call stacks whole.
     """
 
     def __init__(
@@ -56,11 +57,13 @@ class TreeStream:
         *,
         limit: int | None = None,
         live: bool = True,
+        stacks: bool = False,
     ) -> None:
         self._console = console
         self._namer = namer or Namer()
         self._clock = clock or Clock()
         self._limit = limit
+        self._stacks = stacks
         self._in_all = None if live else Limit(limit)
         self._progress = Progress()
         self._colours = Colours()
@@ -181,8 +184,11 @@ class TreeStream:
             details.add(hop.doubt, DOUBT, width(hop.doubt) + 2)
         elif hop.evidence:
             details.add(hop.evidence, DIM, EVIDENCE_CELLS)
+        if hop.why:
+            details.add(hop.why, "", max(WHY_CELLS, width(hop.why) + 2))
         details.add(hop.task, DIM)
-        return self._fitted(line, details)
+        frames = [Line(DETAILS + 4).add(frame, DIM) for frame in hop.frames] if self._stacks else []
+        return [*self._fitted(line, details), *frames]
 
     def _fitted(self, line: Line, details: Line) -> list[Line]:
         """One line, or two where a terminal is too narrow; pipes have no width."""
