@@ -71,11 +71,10 @@ class Duplicates:
         at, cpus = columns["at"], columns["cpu"]
         again: list[int] = []
         if len(at):
-            round_of = self._round + np.searchsorted(rounds, at, "right")  # one may end where a record begins
             rows = self._doubtful(columns["time_ns"], cpus)
             if len(rows):
-                again = self._repeated(buffer, columns, round_of, rows)
-            self._remember(buffer, columns, round_of)
+                again = self._repeated(buffer, columns, rounds, rows)
+            self._remember(buffer, columns, rounds)
         self._round += len(rounds)
         if not again:
             return columns
@@ -104,7 +103,7 @@ class Duplicates:
             return begins[:0]
         return np.flatnonzero(times <= np.repeat(newest, lasts - begins + 1))
 
-    def _repeated(self, buffer: npt.NDArray[np.uint8], columns: Columns, round_of: Array, doubtful: Array) -> list[int]:
+    def _repeated(self, buffer: npt.NDArray[np.uint8], columns: Columns, rounds: Offsets, doubtful: Array) -> list[int]:
         """Of the doubtful rows those whose record is known from an earlier round."""
         at, times, cpus = columns["at"], columns["time_ns"], columns["cpu"]
         asked = np.unique(times[doubtful])
@@ -120,14 +119,15 @@ class Duplicates:
                 record = self._record(tail.data, int(tail.starts[row]))
                 first.setdefault((cpu, record), int(tail.rounds[row]))
         again = []
-        for row in rows[np.isin(times[rows], twice)].tolist():
+        rows = rows[np.isin(times[rows], twice)]
+        for row, round_ in zip(rows.tolist(), self._rounds_of(at[rows], rounds).tolist(), strict=True):
             key = int(cpus[row]), self._record(buffer.data, int(at[row]))
-            if key in first and (first[key] < round_of[row] or not self.by_rounds):
+            if key in first and (first[key] < round_ or not self.by_rounds):
                 again.append(row)
-            first.setdefault(key, int(round_of[row]))
+            first.setdefault(key, round_)
         return again
 
-    def _remember(self, buffer: npt.NDArray[np.uint8], columns: Columns, round_of: Array) -> None:
+    def _remember(self, buffer: npt.NDArray[np.uint8], columns: Columns, rounds: Offsets) -> None:
         """Keep the last records of each CPU: of a turn, which is what stands together of one CPU."""
         at, times, cpus = columns["at"], columns["time_ns"], columns["cpu"]
         begins = np.concatenate([np.zeros(1, np.int64), np.flatnonzero(cpus[1:] != cpus[:-1]) + 1])
@@ -140,7 +140,11 @@ class Duplicates:
                 start, last = int(at[begin]), int(at[end - 1])
                 data = buffer[start:last].tobytes() + self._record(buffer.data, last)
                 rows = slice(begin, end)
-                kept.append(_Tail(times[rows].copy(), round_of[rows].copy(), at[rows] - start, data))
+                kept.append(_Tail(times[rows].copy(), self._rounds_of(at[rows], rounds), at[rows] - start, data))
+
+    def _rounds_of(self, at: Offsets, rounds: Offsets) -> Array:
+        """The number of the round each place is in; one may end where a record begins."""
+        return self._round + np.searchsorted(rounds, at, "right")
 
     def _record(self, data: bytes | memoryview, start: int) -> bytes:
         """The whole record at a place; its size is a u16 behind type and misc."""
