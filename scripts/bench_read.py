@@ -117,7 +117,7 @@ def record_mixed(target: Path, events: int) -> None:
         "out, to = socket.socket(type=socket.SOCK_DGRAM), socket.socket(type=socket.SOCK_DGRAM)\n"
         "fcntl.ioctl(out, 0x8914, up)\n"
         "to.bind(('127.0.0.1', 0))\n"
-        f"for _ in range({events // 8}):\n"  # a packet makes at least so many events
+        f"for _ in range({events // 6}):\n"  # a packet makes seven here
         "    out.sendto(b'x' * 64, to.getsockname())\n"
         "    to.recv(64)\n"
     )
