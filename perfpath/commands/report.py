@@ -93,13 +93,13 @@ def _stream(
 ) -> None:
     from perfpath.journeys.tracker import Tracker
 
-    tracking = shared.tracking(options, source, symbols)
-    tracker = Tracker(inventory, source.diagnostics, tracking)
-    results = None
-    for table in source.batches():
-        results = results or _results(source, inventory, stream, options)  # now that the recording's origin is known
+    tracker = results = None
+    for table in source.batches():  # with the first of them the recording's origin and clock are known
+        tracker = tracker or Tracker(inventory, source.diagnostics, shared.tracking(options, source, symbols))
+        results = results or _results(source, inventory, stream, options)
         results.update(tracker.feed(table))
     results = results or _results(source, inventory, stream, options)
+    tracker = tracker or Tracker(inventory, source.diagnostics)
     results.result(tracker.close())
     results.finish(source.diagnostics)
 

@@ -148,7 +148,7 @@ class Live:
 
         self._session = session
         self._watch = watch
-        self._version = watch.version
+        self._version = -1
         session.release()
         self._decoder = _decoder(session)
         tracking = shared.tracking(options, self._decoder, Kallsyms())
@@ -174,16 +174,21 @@ class Live:
         self._follow(events if self._joining is None else self._joining.close(events))
 
     def _follow(self, events: Table) -> None:
-        if self._watch.version != self._version:
+        if len(events) and self._watch.version != self._version:
             self._version = self._watch.version
-            self._tracker.know(self._watch.inventory)
+            self._know()
         if len(events):
             self._results.update(self._tracker.feed(events))
+
+    def _know(self) -> None:
+        """Place by what is known of the host by now; by its times too, once the stream has told its clock."""
+        monotonic = self._decoder.info.clockid == shared.CLOCK_MONOTONIC
+        self._tracker.know(self._watch.inventory, monotonic=monotonic)
 
     def finish(self) -> Diagnostics:
         """Show the rest and the summary; the inventory knows everything by now."""
         diagnostics = self._decoder.diagnostics
-        self._tracker.know(self._watch.inventory)
+        self._know()
         self._results.result(self._tracker.close())
         diagnostics.absorb(self._session.diagnostics)
         self._results.finish(diagnostics)

@@ -120,9 +120,12 @@ class Tracker:
         closed, self._open = self._pass(rows, now - self._options.gap_ns)
         return Update(closed, self._open)
 
-    def know(self, inventory: Inventory | None) -> None:
-        """Go on with what is known by now of the topology: journeys still open are placed anew."""
-        topology = None if inventory is None else Topology(inventory, timed=self._options.monotonic)
+    def know(self, inventory: Inventory | None, *, monotonic: bool = False) -> None:
+        """Go on with what is known by now of the topology: journeys still open are placed anew.
+
+        monotonic: what `Options.monotonic` says, for a stream that told its clock only now.
+        """
+        topology = None if inventory is None else Topology(inventory, timed=monotonic or self._options.monotonic)
         self._locator = Locator(topology)
 
     def close(self) -> Result:
