@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from perfpath.symbols import Symbols
 
 CLOCK_MONOTONIC = 1  # of the inventory's times; include/uapi/linux/time.h
-FORMATS = ("tree", "table", "plain", "jsonl", "json", "csv", "summary", "diagnosis", "latency")
+FORMATS = ("tree", "table", "plain", "jsonl", "json", "csv", "summary", "diagnosis", "latency", "top")
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:

@@ -86,6 +86,11 @@ class Results:
             slowest=getattr(options, "slowest", 0),
         )
 
+        if live and options.format == "top":
+            from perfpath.commands.keys import on_key
+
+            on_key(self._output.pressed)
+
     def update(self, update: Update) -> None:
         """Show what a batch of events brought; journeys that still grow only where it is live."""
         closed = self._selector.apply(self._described(update.closed))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Footer = Callable[[list[Line]], None]
 
-FOR_PEOPLE = ("tree", "table", "diagnosis", "latency")
+FOR_PEOPLE = ("tree", "table", "diagnosis", "latency", "top")
 LIMIT = 100
 
 
@@ -56,6 +56,11 @@ class Output:
         """Show journeys that can't grow any more: all of a recording, or those that the stream's end closed."""
         self.update(whole(result))
 
+    def pressed(self, key: str) -> None:
+        """Tell a screen of a key."""
+        if (listener := getattr(self._writer, "pressed", None)) is not None:
+            listener(key)
+
     def finish(self, diagnostics: Diagnostics, seen: int | None = None, *, verbose: bool = True) -> None:
         """Show the summary and the diagnostics.
 
@@ -80,7 +85,7 @@ def open_output(
     slowest: int = 0,
     stacks: bool = False,
 ) -> Output:
-    """An output in one of the formats tree, table, plain, jsonl, json, csv, summary, diagnosis, latency.
+    """An output in one of the formats tree, table, plain, jsonl, json, csv, summary, diagnosis, latency, top.
 
     inventory: names for namespaces that hops might be in.
     notes: where the summary goes, None for the stream (tree, table, summary) or standard error (formats for programs).
@@ -134,6 +139,10 @@ def _for_people(
         from perfpath.render.latency import LatencyWriter
 
         return LatencyWriter(screen, namer)
+    if format == "top":
+        from perfpath.render.top import TopWriter
+
+        return TopWriter(screen, namer)
     from perfpath.render.table import TableWriter
 
     return TableWriter(screen, namer, clock, limit=limit)
@@ -157,7 +166,7 @@ def _for_programs(format: str, sink: Sink, info: Info, namer: Namer) -> Writer: 
 
         return SheetWriter(sink)
     raise UsageError(
-        f"{format!r} is not an output format: tree, table, plain, jsonl, json, csv, summary, diagnosis or latency"
+        f"{format!r} is not an output format: tree, table, plain, jsonl, json, csv, summary, diagnosis, latency or top"
     )
 
 

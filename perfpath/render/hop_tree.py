@@ -1,0 +1,124 @@
+"""Paths as a tree of hops that counts: how many packets came to each hop, how many died after it, how long each took.
+
+Its size is bounded, whatever comes: numbers instead of packets, and at most MOST_HOPS hops.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from perfpath.render.groups import bounds
+from perfpath.render.paths import steps_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from perfpath.journeys.tracker import Result
+    from perfpath.render.paths import Step
+    from perfpath.tables import Array
+
+MOST_HOPS = 2000
+LATEST = 24  # times kept of each hop, for its sparkline
+
+
+@dataclass(slots=True)
+class Node:
+    """A hop of all packets that came the same way: times are ns since the hop before, of `timed` packets.
+
+    lost: packets that were dropped after it.
+    """
+
+    step: Step | None = None
+    packets: int = 0
+    lost: int = 0
+    timed: int = 0
+    total: int = 0
+    squares: float = 0.0
+    best: int = 0
+    worst: int = 0
+    latest: deque[int] = field(default_factory=lambda: deque(maxlen=LATEST))
+    after: dict[Step, Node] = field(default_factory=dict)
+
+    @property
+    def mean(self) -> float:
+        """The average time."""
+        return self.total / self.timed if self.timed else 0.0
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation of the times."""
+        return math.sqrt(self.squares / self.timed) if self.timed else 0.0
+
+    def add(self, times: Array) -> None:
+        """Count packets that came here, and how long each took."""
+        self.packets += len(times)
+        number, mean = len(times), float(times.mean())
+        shift = mean - self.mean
+        self.squares += float(np.square(times - mean).sum()) + shift * shift * self.timed * number / (
+            self.timed + number
+        )  # Chan's way of adding variances
+        low, high = int(times.min()), int(times.max())
+        self.best = min(self.best, low) if self.timed else low
+        self.worst = max(self.worst, high)
+        self.timed += number
+        self.total += int(times.sum())
+        self.latest.extend(times[-LATEST:].tolist())
+
+
+class HopTree:
+    """All hops. unseen: packets dropped before any hop; left_out: packets of ways there was no room for."""
+
+    def __init__(self) -> None:
+        self.root = Node()
+        self.unseen = 0
+        self.left_out = 0
+        self._hops = 0
+
+    def add(self, result: Result) -> None:
+        """Count the journeys of a result, each once."""
+        journeys, edges = result.journeys, bounds(result.hops, result.journeys)
+        seen = journeys["hops"] > 0
+        self.unseen += int(np.count_nonzero(~seen))
+        dropped = journeys["outcome"] == journeys.names["outcome"].find("dropped")
+        dropped &= journeys["outcome"] >= 0
+        rows = np.flatnonzero(seen)
+        for path in np.unique(journeys["path"][rows]).tolist():
+            mine = rows[journeys["path"][rows] == path]
+            hops = int(journeys["hops"][mine[0]])
+            at = edges[mine][:, None] + np.arange(hops)
+            steps = steps_of(result.hops.take(at[0]))
+            self._add(steps, result.hops["delta_ns"][at], int(np.count_nonzero(dropped[mine])))
+
+    def _add(self, steps: tuple[Step, ...], times: Array, lost: int) -> None:
+        node = self.root
+        for number, step in enumerate(steps):
+            child = node.after.get(step)
+            if child is None:
+                if self._hops >= MOST_HOPS:
+                    self.left_out += len(times)
+                    return
+                child = node.after[step] = Node(step)
+                self._hops += 1
+            child.add(times[:, number])
+            node = child
+        node.lost += lost
+
+    def lines(self, *, by_loss: bool = False) -> Iterator[tuple[int, Node]]:
+        """(depth, hop) of all hops, most travelled ways first, or those that lose most."""
+        yield from _under(self.root, 0, by_loss=by_loss)
+
+
+def _under(node: Node, depth: int, *, by_loss: bool) -> Iterator[tuple[int, Node]]:
+    ways = sorted(node.after.values(), key=lambda each: (-_lost(each) if by_loss else 0, -each.packets))
+    for way in ways:
+        yield depth, way
+        yield from _under(way, depth + 1, by_loss=by_loss)
+
+
+def _lost(node: Node) -> int:
+    return node.lost + sum(map(_lost, node.after.values()))
