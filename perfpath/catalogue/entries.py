@@ -64,6 +64,12 @@ def places() -> dict[str, Place]:
     return _places()
 
 
+def place_of(function: str, reason: str) -> Place | None:
+    """The entry for drops with this reason in this function, None where there is none."""
+    place = _places().get(f"{function} {reason}") or _places().get(function)
+    return place if place is not None and place.fits(reason) else None
+
+
 def function_of(location: str) -> str:
     """The function of a location: `br_flood.isra.0+0x21` -> `br_flood`; "" for a bare address."""
     name = location.partition("+")[0].partition(" ")[0]
@@ -80,12 +86,12 @@ def reason_of(name: str) -> Reason:
 
 def meant(reason: str, location: str) -> Reason:
     """What a drop means: by its function, where that says more than its reason, else by its reason."""
-    place = _places().get(function_of(location))
+    place = place_of(function_of(location), reason)
     general = reason_of(reason)
-    if place is None or not place.fits(reason):
+    if place is None:
         return general
     harmless = place.harmless or general.harmless
-    return Reason(reason or place.name, place.meaning, place.look or general.look, harmless, general.socket)
+    return Reason(reason or place.name.split()[0], place.meaning, place.look or general.look, harmless, general.socket)
 
 
 def filled(text: str, given: dict[str, str]) -> str:
@@ -98,7 +104,7 @@ def find(name: str) -> list[Reason]:
     """The entries called so: whatever the case, with or without prefix (SKB_DROP_REASON_), or as a location."""
     bare = function_of(name.removeprefix("SKB_DROP_REASON_"))
     found: list[Reason] = [entry for key, entry in _reasons().items() if key.lower() == bare.lower()]
-    return found + [entry for key, entry in _places().items() if key == bare]
+    return found + [entry for key, entry in _places().items() if key.split()[0] == bare]
 
 
 def near(name: str) -> list[str]:

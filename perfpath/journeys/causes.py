@@ -75,8 +75,7 @@ class Cause:
     @property
     def place(self) -> entries.Place | None:
         """What the catalogue says of the function together with this reason."""
-        place = entries.places().get(self.function)
-        return place if place is not None and place.fits(self.reason) else None
+        return entries.place_of(self.function, self.reason)
 
 
 @dataclass(slots=True)

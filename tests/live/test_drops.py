@@ -52,7 +52,7 @@ def drops(journeys: list[Journey]) -> list[Journey]:
     return [journey for journey in journeys if (journey["outcome"] or {}).get("kind") == "dropped"]
 
 
-def only_drop(journeys: list[Journey]) -> tuple[str, str | None, str, str | None]:
+def only_drop(journeys: list[Journey]) -> tuple[str, str | None, str | None, str | None]:
     """(reason, hook, namespace, device of the last hop) of the only packet that was dropped."""
     (dropped,) = drops(journeys)
     outcome, hops = dropped["outcome"], dropped["hops"]
@@ -319,7 +319,7 @@ def test_healthy_labs_show_no_drop(name: str, lab: Lab, trace: Trace) -> None:
         found = trace(left, *(word.format(address=address) for word in HEALTHY[name]))
         process.kill()
     assert found
-    assert drops(found) == []
+    assert [(each["outcome"], each["hops"]) for each in drops(found)] == []
 
 
 def test_every_packet_of_a_flood_is_accounted_for(lab: Lab, trace: Trace) -> None:
@@ -365,3 +365,30 @@ def test_a_saved_capture_says_the_same_elsewhere(lab: Lab, tmp_path: Path) -> No
     outcome = drops([json.loads(line) for line in report.stdout.splitlines()])[0]["outcome"]
     assert (outcome["reason"], outcome["hook"], outcome["netns"]["name"]) == ("NETFILTER_DROP", "INPUT", right)
     assert outcome["location"].startswith("nft_do_chain+")
+
+
+def test_complete_recordings_say_who_read_what(lab: Lab, trace: Trace) -> None:
+    """An echo server on TCP: every packet with data was read by a process in the namespace where it ended."""
+    left, right, address = two(lab)
+    server = (
+        "import socket; s = socket.create_server(('0.0.0.0', 7777)); print('ready', flush=True)\n"
+        "c, _ = s.accept()\n"
+        "while data := c.recv(4096): c.sendall(data)\n"
+    )
+    client = (
+        f"import socket; s = socket.create_connection(('{address}', 7777)); s.sendall(bytes(1000)); "
+        "n = len(s.recv(1000, socket.MSG_WAITALL)); assert n == 1000"
+    )
+    with subprocess.Popen(lab.command(right, sys.executable, "-c", server), stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()
+        found = trace(left, sys.executable, "-c", client, options=("-a", "--complete"))
+        process.kill()
+    assert [(each["outcome"], each["hops"]) for each in drops(found)] == []
+    data = [journey for journey in found if journey["hops"] and journey["hops"][0]["len"] == 1066]
+    assert len(data) == 2
+    for journey in data:
+        outcome, last = journey["outcome"], journey["hops"][-1]
+        assert (outcome["kind"], outcome["netns"]) == ("delivered", last["netns"])
+        assert outcome["comm"].startswith("python")
+        assert outcome["pid"] > 0
