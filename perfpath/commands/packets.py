@@ -11,6 +11,7 @@ from perfpath.netns.enter import within
 
 if TYPE_CHECKING:
     import argparse
+    from contextlib import ExitStack
     from typing import BinaryIO
 
     from perfpath.capture.directory import CaptureDirectory
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from perfpath.readers.recording import Decoder
     from perfpath.tables import Table
 
-CHOICES = ("auto", "socket", "none")
+CHOICES = ("auto", "tprobe", "socket", "none")
 CLOCK_MONOTONIC = 1
 
 
@@ -31,9 +32,31 @@ def add_packets(parser: argparse._ArgumentGroup) -> None:
         "--packets",
         choices=CHOICES,
         default="auto",
-        help="what shows addresses, ports and the exact namespace: a packet socket in each namespace (auto takes them "
-        "where it may), or nothing",
+        help="what shows addresses, ports and the exact namespace: dynamic events on the tracepoints (tprobe, Linux "
+        "6.5 or later), a packet socket in each namespace, or nothing; auto takes the first of them that works",
     )
+
+
+def probed(options: argparse.Namespace, stack: ExitStack) -> tuple[str, ...]:
+    """Dynamic events to trace in place of the four tracepoints, until the stack is closed; none where that can't be.
+
+    What killed runs left behind is removed at any rate. Raises CaptureError where such events were asked for and can't
+    be had.
+    """
+    from perfpath.capture.tprobes.events import Tprobes, clean
+
+    choice = getattr(options, "packets", "none")
+    if choice not in ("auto", "tprobe") or options.backend == "trace":
+        clean()
+        if choice == "tprobe":
+            raise CaptureError("--packets tprobe needs --backend record: perf trace doesn't show the bytes")
+        return ()
+    try:
+        return stack.enter_context(Tprobes()).names
+    except CaptureError as error:
+        if choice == "tprobe":
+            raise CaptureError(f"--packets tprobe: {error}; --packets socket works on any kernel") from error
+        return ()
 
 
 class Watched:
@@ -125,7 +148,9 @@ def watched_packets(choice: str, watch: Watch, *, live: bool) -> Watched | None:
     live: perf's events carry times that sightings can be compared with. Raises CaptureError where sockets were asked
     for and can't be had.
     """
-    if choice == "none" or (choice == "auto" and (not live or watch.inventory is None or os.geteuid() != 0)):
+    if choice in ("none", "tprobe") or (
+        choice == "auto" and (not live or watch.inventory is None or os.geteuid() != 0)
+    ):
         return None
     if not live:
         raise CaptureError("--packets socket needs --backend record: perf trace's times can't be compared with theirs")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from perfpath.commands import options as shared
 from perfpath.commands import run
 from perfpath.commands.keeping import finish
+from perfpath.commands.packets import probed
 from perfpath.commands.watching import watched
 from perfpath.errors import EXIT_OK
 from perfpath.escape import visible
@@ -38,12 +39,14 @@ def execute(options: argparse.Namespace) -> int:
     from perfpath.capture.session import Session
 
     extra = tuple(event.removeprefix("net:") for event in options.event)
-    plan = run.plan_of(run.command_of(options), options, extra)
+    command = run.command_of(options)
     directory = CaptureDirectory(options.output)
-    with closing(directory), Session(plan) as session, ExitStack() as stack:
+    with closing(directory), ExitStack() as stack:
+        main = probed(options, stack)
+        session = stack.enter_context(Session(run.plan_of(command, options, extra, main)))
         session.start()
         with watched(session.diagnostics) as watch:
-            packets = run.sighted(options, watch, session, stack)
+            packets = None if main else run.sighted(options, watch, session, stack)
             if packets is not None:
                 packets.keep(directory)
             session.release()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from perfpath import tracepoints
 from perfpath.commands import options as shared
-from perfpath.commands.packets import Joining, Watched, add_packets, watched_packets
+from perfpath.commands.packets import Joining, Watched, add_packets, probed, watched_packets
 from perfpath.errors import EXIT_OK, UsageError
 from perfpath.start_up import import_numpy
 
@@ -93,11 +93,13 @@ def command_of(options: argparse.Namespace) -> tuple[str, ...]:
     return command
 
 
-def plan_of(command: tuple[str, ...], options: argparse.Namespace, extra: tuple[str, ...] = ()) -> Plan:
-    """The plan for a session. extra: more tracepoints than the four."""
+def plan_of(
+    command: tuple[str, ...], options: argparse.Namespace, extra: tuple[str, ...] = (), main: tuple[str, ...] = ()
+) -> Plan:
+    """The plan for a session. extra: more tracepoints than the four; main: dynamic events in place of the four."""
     from perfpath.capture.plan import Plan
 
-    main = [event.name for event in tracepoints.MAIN]
+    main = main or tuple(event.name for event in tracepoints.MAIN)
     return Plan(
         command=command,
         system_wide=getattr(options, "all_cpus", False),
@@ -114,7 +116,9 @@ def trace(command: tuple[str, ...], options: argparse.Namespace) -> int:
     from perfpath.capture.session import Session
     from perfpath.commands.watching import watched
 
-    with Session(plan_of(command, options)) as session, ExitStack() as stack:
+    with ExitStack() as stack:
+        main = probed(options, stack)
+        session = stack.enter_context(Session(plan_of(command, options, main=main)))
         session.start()  # perf starts up while the rest is imported and the inventory taken
         import_numpy()
         from perfpath.commands.results import opened
@@ -122,7 +126,7 @@ def trace(command: tuple[str, ...], options: argparse.Namespace) -> int:
         stream = stack.enter_context(opened(options.output, sys.stderr if command else sys.stdout))
         kept = _kept(getattr(options, "save", None), stack)
         with watched(session.diagnostics) as watch:
-            packets = sighted(options, watch, session, stack)
+            packets = None if main else sighted(options, watch, session, stack)
             if packets is not None and kept is not None:
                 packets.keep(kept)
             live = Live(session, watch, stream, options, packets)

@@ -1,0 +1,1 @@
+"""Dynamic events on the four tracepoints, which carry the packet and its namespace."""
