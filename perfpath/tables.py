@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +12,7 @@ import numpy.typing as npt
 from perfpath import schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import pandas as pd
 
@@ -48,6 +50,48 @@ class Names:
         return None if code < 0 else self.texts[code]
 
 
+@dataclass(frozen=True, slots=True)
+class Later:
+    """A column that is made when it is first asked for. What `make` needs is held until then."""
+
+    make: Callable[[], Array]
+
+
+class Columns(MutableMapping[str, Array]):
+    """Columns of one length, some of them still to be made. Only looking at a value makes it, not its name."""
+
+    __slots__ = ("_columns", "length")
+
+    def __init__(self, columns: dict[str, Array | Later], length: int) -> None:
+        self._columns = columns
+        self.length = length
+
+    def __getitem__(self, name: str) -> Array:
+        column = self._columns[name]
+        if isinstance(column, Later):
+            column = self._columns[name] = column.make()
+        return column
+
+    def __setitem__(self, name: str, column: Array) -> None:
+        self._columns[name] = column
+
+    def __delitem__(self, name: str) -> None:
+        del self._columns[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._columns
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    def extended(self, more: dict[str, Array]) -> Columns:
+        """The same with columns added or replaced; what wasn't made stays so."""
+        return Columns({**self._columns, **more}, self.length)
+
+
 class Table:
     """Columns of one length.
 
@@ -57,28 +101,32 @@ class Table:
 
     __slots__ = ("columns", "names")
 
-    def __init__(self, columns: dict[str, Array], names: dict[str, Names]) -> None:
+    def __init__(self, columns: MutableMapping[str, Array], names: dict[str, Names]) -> None:
         self.columns = columns
         self.names = names
 
     @classmethod
-    def filled(cls, declared: Sequence[schema.Column], length: int, names: dict[str, Names], **given: Array) -> Table:
+    def filled(
+        cls, declared: Sequence[schema.Column], length: int, names: dict[str, Names], **given: Array | Later
+    ) -> Table:
         """A table with all declared columns (no optional ones): the given arrays, "missing" in the others.
 
         Missing columns are read-only views of one element and cost nothing. Given columns get the declared dtype.
         """
-        columns: dict[str, Array] = {}
+        columns: dict[str, Array | Later] = {}
         for column in declared:
             dtype = np.dtype("int32" if column.dtype == "category" else column.dtype)
             if column.name in given:
-                columns[column.name] = given[column.name].astype(dtype, copy=False)
+                columns[column.name] = _typed(given[column.name], dtype)
             elif not column.optional:
                 columns[column.name] = np.broadcast_to(np.array(column.missing).astype(dtype), length)
             if column.dtype == "category":
                 names.setdefault(column.name, Names())
-        return cls(columns, names)
+        return cls(Columns(columns, length), names)
 
     def __len__(self) -> int:
+        if isinstance(self.columns, Columns):
+            return self.columns.length
         return len(next(iter(self.columns.values()))) if self.columns else 0
 
     def __getitem__(self, column: str) -> Array:
@@ -93,6 +141,8 @@ class Table:
 
     def extended(self, **more: Array) -> Table:
         """The same table with columns added or replaced."""
+        if isinstance(self.columns, Columns):
+            return Table(self.columns.extended(more), self.names)
         return Table({**self.columns, **more}, self.names)
 
     def texts(self, column: str) -> list[str | None]:
@@ -135,6 +185,13 @@ def concatenated(tables: Sequence[Table]) -> Table:
         for name in columns
     }
     return Table(joined, tables[0].names)
+
+
+def _typed(column: Array | Later, dtype: np.dtype[Any]) -> Array | Later:
+    if isinstance(column, Later):
+        make = column.make
+        return Later(lambda: make().astype(dtype, copy=False))
+    return column.astype(dtype, copy=False)
 
 
 def _joined(parts: list[Array]) -> Array:

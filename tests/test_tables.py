@@ -3,7 +3,7 @@
 import numpy as np
 
 from perfpath import schema
-from perfpath.tables import Names, Table, concatenated
+from perfpath.tables import Later, Names, Table, concatenated
 
 
 def events(times: list[int], devs: list[str], names: dict[str, Names]) -> Table:
@@ -35,3 +35,27 @@ def test_concatenation_fills_what_a_table_lacks() -> None:
     assert both.texts("dev") == ["a", "b"]
     assert both["rc"].tolist() == [schema.UNKNOWN_RC, 0]
     assert both["rc"].dtype == np.int32
+
+
+def test_a_later_column_is_made_once_and_only_when_it_is_looked_at() -> None:
+    made = []
+
+    def make() -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        made.append(1)
+        return np.array([3, 4])
+
+    table = Table.filled(schema.EVENTS, 2, {}, time_ns=Later(make)).extended(cpu=np.array([0, 1]))
+    assert len(table) == 2
+    assert "time_ns" in table
+    assert not made
+    assert table["time_ns"].tolist() == [3, 4]
+    assert table.take(slice(1, 2))["time_ns"].tolist() == [4]
+    assert len(made) == 1
+
+
+def test_later_columns_get_the_declared_type_and_concatenate() -> None:
+    names: dict[str, Names] = {}
+    table = Table.filled(schema.EVENTS, 2, names, cpu=Later(lambda: np.array([3, 4])))
+    both = concatenated([table, table])
+    assert both["cpu"].tolist() == [3, 4, 3, 4]
+    assert both["cpu"].dtype == np.int16

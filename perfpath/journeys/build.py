@@ -10,7 +10,7 @@ import numpy as np
 from perfpath import schema
 from perfpath.journeys import locate, rules
 from perfpath.journeys.fold import folded
-from perfpath.tables import Names, Table
+from perfpath.tables import Later, Names, Table
 
 if TYPE_CHECKING:
     from perfpath.journeys.engine import Pass
@@ -61,16 +61,16 @@ class Builder:
     def _hops(self, done: Pass, number: Array, chosen: Array, at: Array, hop: Array, *, fallback: bool) -> Table:
         observed, seen, chains = done.observed, done.seen, done.chains
         rows = seen.rows[at]
-        columns = {name: taken(observed[name], rows) for name in EVENT_COLUMNS if name in observed}
-        columns |= {name: column[rows] for name, column in folded(observed, fallback=fallback).items()}
         sizes = chains.sizes[chosen]
-        delta = np.diff(columns["time_ns"], prepend=columns["time_ns"][:1])
-        delta[hop == 0] = 0
+        columns: dict[str, Array | Later] = {
+            name: gathered(observed[name], rows) for name in EVENT_COLUMNS if name in observed
+        }
+        columns |= {name: gathered(column, rows) for name, column in folded(observed, fallback=fallback).items()}
         columns |= {
-            "journey": np.repeat(number[chosen], sizes),
+            "journey": Later(lambda: np.repeat(number[chosen], sizes)),
             "hop": hop,
-            "direction": np.where(seen.tx[at], 0, 1),
-            "delta_ns": delta,
+            "direction": Later(lambda: np.where(seen.tx[at], 0, 1)),
+            "delta_ns": Later(lambda: _deltas(observed["time_ns"][rows], hop)),
         }
         columns |= self._places(done, np.repeat(chains.path[chosen], sizes), hop)
         names = {
@@ -79,24 +79,20 @@ class Builder:
         }
         return Table.filled(schema.HOPS, len(at), names, **columns)
 
-    def _places(self, done: Pass, path: Array, hop: Array) -> dict[str, Array]:
+    def _places(self, done: Pass, path: Array, hop: Array) -> dict[str, Array | Later]:
         spots = [spot for located in done.located for spot in located.spots]
         offsets = np.cumsum([0, *(len(located.spots) for located in done.located)])
         which = offsets[path] + hop
         texts, candidates = self._names["netns_name"], self._names["candidates"]
         netns = np.array([spot.netns for spot in spots], dtype=np.uint32)
-        name = np.array([-1 if spot.name is None else texts.code(spot.name) for spot in spots], dtype=np.int32)
+        named = np.array([-1 if spot.name is None else texts.code(spot.name) for spot in spots], dtype=np.int32)
         evidence = np.array([EVIDENCE.index(spot.evidence) if spot.evidence else -1 for spot in spots], dtype=np.int32)
         left = np.array(
             [candidates.code(",".join(map(str, spot.candidates))) if spot.candidates else -1 for spot in spots],
             dtype=np.int32,
         )
-        return {
-            "netns": netns[which],
-            "netns_name": name[which],
-            "evidence": evidence[which],
-            "candidates": left[which],
-        }
+        columns = {"netns": netns, "netns_name": named, "evidence": evidence, "candidates": left}
+        return {name: gathered(column, which) for name, column in columns.items()}
 
     def _journeys(self, done: Pass, number: Array, roles: Roles, chosen: Array) -> Table:
         seen, chains = done.seen, done.chains
@@ -138,6 +134,14 @@ class Builder:
         return numbers
 
 
-def taken(column: Array, rows: Array) -> Array:
-    """The rows of a column; one that is the same everywhere stays a view of one element."""
-    return np.broadcast_to(column[:1], len(rows)) if column.strides == (0,) and len(column) else column[rows]
+def gathered(column: Array, rows: Array) -> Array | Later:
+    """The rows of a column, for when somebody asks; one that is the same everywhere becomes a view of one element."""
+    if len(column) and (column.strides == (0,) or len(column) == 1):
+        return np.broadcast_to(column[:1], len(rows))
+    return Later(lambda: column[rows])
+
+
+def _deltas(time: Array, hop: Array) -> Array:
+    delta = np.diff(time, prepend=time[:1])
+    delta[hop == 0] = 0
+    return delta

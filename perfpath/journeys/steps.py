@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from perfpath.diagnostics import Diagnostics
     from perfpath.symbols import Symbols
-    from perfpath.tables import Array
 
 SENT_BEFORE = ("dev_hard_start_xmit", "xmit_one")
 """Below these in a stack another device was sending the packet already: that was the step before."""
@@ -36,13 +35,12 @@ class Steps:
 
     def told(self, hops: Table) -> Table:
         """HOPS with the columns `why` and `frames`, where the recording has stacks for them."""
-        stack = hops["stack"]
-        if not len(hops) or not len(self.stacks) or not (stack >= 0).any():
-            return Table(hops.columns, {**hops.names, **self.names})  # others it is put together with may have them
+        names = {**hops.names, **self.names}  # others it is put together with may have them
+        if not len(hops) or not len(self.stacks) or not ((stack := hops["stack"]) >= 0).any():
+            return Table(hops.columns, names)
         used, inverse = np.unique(stack, return_inverse=True)
         codes = np.array([self._codes(number) for number in used.tolist()], dtype=np.int32)
-        columns: dict[str, Array] = {"why": codes[inverse, 0], "frames": codes[inverse, 1]}
-        return Table({**hops.columns, **columns}, {**hops.names, **self.names})
+        return Table(hops.extended(why=codes[inverse, 0], frames=codes[inverse, 1]).columns, names)
 
     def _codes(self, number: int) -> tuple[int, int]:
         if not 0 <= number < len(self.stacks):
