@@ -8,11 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from perfpath.capture.lab import Lab
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+settings.register_profile("ci", derandomize=True)  # the same examples for everybody: a red run is the change's
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 REQUIRED = {word for word in os.environ.get("PERFPATH_REQUIRE", "").split(",") if word}
 """perf, netns, vm, corpus: a test that needs one of these fails instead of skipping."""
