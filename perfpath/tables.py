@@ -91,6 +91,21 @@ class Columns(MutableMapping[str, Array]):
         """The same with columns added or replaced; what wasn't made stays so."""
         return Columns({**self._columns, **more}, self.length)
 
+    def taken(self, rows: Array | slice) -> Columns:
+        """Some rows of each; what wasn't made stays so, and holds these columns until it is."""
+        if isinstance(rows, slice):
+            length = len(range(*rows.indices(self.length)))
+        else:
+            length = int(np.count_nonzero(rows)) if rows.dtype == bool else len(rows)
+        columns = {
+            name: self._later(name, rows) if isinstance(column, Later) else column[rows]
+            for name, column in self._columns.items()
+        }
+        return Columns(columns, length)
+
+    def _later(self, name: str, rows: Array | slice) -> Later:
+        return Later(lambda: self[name][rows])
+
 
 class Table:
     """Columns of one length.
@@ -137,7 +152,13 @@ class Table:
 
     def take(self, rows: Array | slice) -> Table:
         """The rows of an index array, a mask or a slice, in that order."""
+        if isinstance(self.columns, Columns):
+            return Table(self.columns.taken(rows), self.names)
         return Table({name: array[rows] for name, array in self.columns.items()}, self.names)
+
+    def made(self) -> Table:
+        """The same table with all its columns made: for one that is kept, which shall hold nothing else."""
+        return Table(dict(self.columns), self.names)
 
     def extended(self, **more: Array) -> Table:
         """The same table with columns added or replaced."""

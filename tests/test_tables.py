@@ -59,3 +59,11 @@ def test_later_columns_get_the_declared_type_and_concatenate() -> None:
     both = concatenated([table, table])
     assert both["cpu"].tolist() == [3, 4, 3, 4]
     assert both["cpu"].dtype == np.int16
+
+
+def test_rows_taken_of_a_later_column_are_made_later_too() -> None:
+    table = Table.filled(schema.EVENTS, 3, {}, time_ns=Later(lambda: np.array([3, 4, 5])))
+    index, mask, part = table.take(np.array([2, 0])), table.take(np.array([False, True, True])), table.take(slice(9))
+    assert [len(index), len(mask), len(part)] == [2, 2, 3]
+    assert [each["time_ns"].tolist() for each in (index, mask, part)] == [[5, 3], [4, 5], [3, 4, 5]]
+    assert index.made()["time_ns"].tolist() == [5, 3]

@@ -172,7 +172,7 @@ class Tracker:
         still = self._result(done, ends, number, roles, order[~ready[order]])
         self._held = _remaining(done, ready)
         # columns that are still to be made would hold all rows of this pass until the next
-        return closed, Result(still.hops.take(slice(None)), still.journeys)
+        return closed, Result(still.hops.made(), still.journeys)
 
     def _result(self, done: Pass, ends: Endings, number: Array, roles: Roles, chosen: Array) -> Result:
         """HOPS and JOURNEYS of the chosen chains."""

@@ -48,4 +48,4 @@ def slowest(result: Result, number: int) -> Result:
     order = np.argsort(journeys["start_ns"] - journeys["end_ns"], kind="stable")[:number]
     rows = np.sort(order)
     keep = np.isin(result.hops["journey"], journeys["journey"][rows])
-    return Result(result.hops.take(np.flatnonzero(keep)), journeys.take(rows))
+    return Result(result.hops.take(np.flatnonzero(keep)).made(), journeys.take(rows))
