@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +26,11 @@ class Stacks:
     def __init__(self) -> None:
         self.stacks: list[Stack] = []
         self._numbers: dict[Stack, int] = {}
-        self._weights = np.random.default_rng(0).integers(0, 2**64, 1024, np.uint64) | np.uint64(1)
+
+    @cached_property
+    def _weights(self) -> Array:
+        """Odd numbers to hash chains with; numpy.random takes a while to import, and most recordings have no chains."""
+        return np.random.default_rng(0).integers(0, 2**64, 1024, np.uint64) | np.uint64(1)
 
     def intern(self, buffer: npt.NDArray[np.uint8], at: Offsets, lengths: Offsets, order: str) -> Array:
         """Numbers of the callchains that stand at these offsets, -1 for one without kernel addresses.
