@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
 
     import pandas as pd
 
     from perfpath.diagnostics import Diagnostics
+    from perfpath.firstbytes import FirstBytes
     from perfpath.journeys.tracker import Options, Result
     from perfpath.netns.inventory import Inventory
     from perfpath.readers.recording import Info
@@ -23,13 +25,19 @@ class Trace:
     """A recording that was read whole.
 
     info: what it says of itself. diagnostics: what was lost, not understood or doubtful.
-    table, result: the same as events, hops and journeys, as plain numpy columns (see perfpath.tables).
+    table, result: the same as events, hops and journeys, as plain numpy columns (see perfpath.tables). Packets are
+    followed when hops, journeys or the result are first asked for: what is doubtful of them is in the diagnostics then.
     """
 
     info: Info
     diagnostics: Diagnostics
     table: Table
-    result: Result
+    _follow: Callable[[], Result] = field(repr=False, compare=False)
+
+    @cached_property
+    def result(self) -> Result:
+        """HOPS and JOURNEYS as tables."""
+        return self._follow()
 
     @cached_property
     def events(self) -> pd.DataFrame:
@@ -53,14 +61,24 @@ def read(path: str | os.PathLike[str], *, inventory: Inventory | None = None, op
     path: "-" is standard input. inventory: the topology it was recorded on; one saved beside the recording is used by
     itself. Raises InputError where it can't be read, InventoryError where a saved inventory can't.
     """
-    from perfpath.journeys.tracker import Options, Result, follow
-    from perfpath.packets.describe import Describer
     from perfpath.recorded import open_recording
     from perfpath.tables import concatenated
 
     source = open_recording(str(path))
-    batches = list(source.batches())
-    table = concatenated(batches)
-    found = follow(table, inventory, source.diagnostics, replace(options or Options(), packets=source.packets))
-    journeys = Describer(source.packets).described(found.journeys, found.hops)
-    return Trace(source.info, source.diagnostics, table, Result(found.hops, journeys))
+    table = concatenated(list(source.batches()))
+    info, diagnostics, packets = source.info, source.diagnostics, source.packets  # not the source: it has the file
+    return Trace(info, diagnostics, table, lambda: _followed(table, packets, diagnostics, inventory, options))
+
+
+def _followed(
+    table: Table,
+    packets: FirstBytes,
+    diagnostics: Diagnostics,
+    inventory: Inventory | None,
+    options: Options | None,
+) -> Result:
+    from perfpath.journeys.tracker import Options, Result, follow
+    from perfpath.packets.describe import Describer
+
+    found = follow(table, inventory, diagnostics, replace(options or Options(), packets=packets))
+    return Result(found.hops, Describer(packets).described(found.journeys, found.hops))
