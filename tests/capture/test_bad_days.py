@@ -149,6 +149,8 @@ def test_not_root(driver: Driver) -> None:
     for folder in driver.folder.parents:
         if folder.stat().st_uid == os.geteuid() and folder != Path("/"):
             folder.chmod(folder.stat().st_mode | 0o011)
+    if not all(folder.stat().st_mode & 1 for folder in Path(__file__).resolve().parents):
+        pytest.skip("only its owner can enter this checkout: nobody can't run what is in it")
     nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
     traced = driver.run("true", prefix=nobody)
     assert traced.status == CaptureError.status
