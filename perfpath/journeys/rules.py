@@ -102,6 +102,8 @@ def _sent_anew(seen: Sightings, kernel_thread: Array) -> Array:
     by_itself = np.isin(seen.kind[last], (_RECEIVE, _GRO)) & (seen.context[last] == PROCESS)
     nested = seen.tx[last] & (seen.context[last] != INTERRUPT)
     anew[now] = ~(same_task & (by_itself | nested))
+    handed_in = np.isin(seen.kind, (_RECEIVE, _GRO)) & (seen.context == PROCESS) & ~kernel_thread
+    anew |= seen.follows & before(seen.tx) & handed_in  # what is sent to a program it reads, and writes as a new packet
     return anew
 
 

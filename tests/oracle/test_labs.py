@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import struct
 import subprocess
 import sys
 from collections import Counter
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +19,7 @@ from oracle import Score, Watch, missing
 
 from perfpath.errors import CaptureError
 from perfpath.journeys.tracker import Options, Result, follow
+from perfpath.netns.enter import within
 from perfpath.netns.live import take
 from perfpath.netns.saved import to_json
 from perfpath.netns.watch import Watcher
@@ -21,7 +27,7 @@ from perfpath.readers.source import open_recording
 from perfpath.tables import concatenated
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
 
     from perfpath.capture.lab import Lab
     from perfpath.diagnostics import Diagnostics
@@ -60,13 +66,13 @@ def followed(watch: Watch, inventory: Inventory | None) -> tuple[Result, Diagnos
     return follow(table, inventory, source.diagnostics, Options(monotonic=True)), source.diagnostics
 
 
-def judged(name: str, watch: Watch, lab: Lab, flows: int, *, located: float = 0.99) -> Score:
+def judged(name: str, watch: Watch, lab: Lab, flows: int, *, located: float = 0.99, copies: int = 1) -> Score:
     """Follow a recording, compare, and print."""
     inventory = take()
     result, diagnostics = followed(watch, inventory)
     watch.recording.with_name("inventory.json").write_text(to_json(inventory))  # for whoever looks into a failure
     ours = {each.inum for each in inventory.namespaces if each.name.startswith(lab.prefix)}
-    score = watch.score(result, ours, lab.prefix)
+    score = watch.score(result, ours, lab.prefix, copies)
     roles = Counter(result.journeys.texts("role"))
     print(f"\n{name:>28}: {score}  requests {roles['request']}  replies {roles['reply']}")  # noqa: T201
     assert score.wrong == 0
@@ -240,6 +246,79 @@ def test_macvlan_and_ipvlan(lab: Lab, tmp_path: Path) -> None:
         with Watch(tmp_path) as watch:
             pings(flows)
         judged(kind, watch, lab, len(flows), located=0.4)  # who of the two on one device got a packet, names can't tell
+
+
+TAP, NO_INFORMATION, ATTACH = 2, 0x1000, 0x400454CA  # IFF_TAP, IFF_NO_PI, TUNSETIFF: include/uapi/linux/if_tun.h
+CABLE = """
+import os, select, sys
+ends = [int(word) for word in sys.argv[1:]]
+while True:
+    for end in select.select(ends, [], [])[0]:
+        os.write(ends[1 - ends.index(end)], os.read(end, 65536))
+"""
+
+
+@contextmanager
+def cable(lab: Lab, taps: Mapping[str, str], *, inside: str) -> Iterator[None]:
+    """A tap in each of two namespaces, and a process that carries frames from the one to the other."""
+
+    def attach(dev: str) -> int:
+        end = os.open("/dev/net/tun", os.O_RDWR)
+        fcntl.ioctl(end, ATTACH, struct.pack("16sH22x", dev.encode(), TAP | NO_INFORMATION))
+        return end
+
+    ends = []
+    for space, dev in taps.items():
+        path = f"/run/netns/{space}"
+        ends.append(within(path, os.stat(path).st_ino, partial(attach, dev)))  # noqa: PTH116
+        lab.up(space, dev)
+    words = [sys.executable, "-c", CABLE, *map(str, ends)]
+    process = subprocess.Popen(lab.command(inside, *words), pass_fds=ends)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+        for end in ends:
+            os.close(end)
+
+
+@pytest.mark.skipif(not Path("/dev/net/tun").exists(), reason="this kernel has no tun")
+@pytest.mark.parametrize("inside", ["", "node0", "aside"])
+@pytest.mark.parametrize("alike", [False, True])
+def test_taps_with_a_process_behind_them(lab: Lab, tmp_path: Path, inside: str, alike: bool) -> None:
+    """Two nodes with a bridge each, joined by a program: what it reads and what it writes are two sk_buffs.
+
+    alike: the taps have the same name, so that nothing but its bytes tells where a packet came in. Even where they have
+    not, the hops after a tap's are unknown: the program may have sent anew, from its own namespace, what follows.
+    """
+    net = lab.subnet()
+    spaces = {name: lab.namespace(name) for name in ("node0", "node1", "pod0", "pod1", "aside")}
+    taps = {spaces[f"node{number}"]: "tap0" if alike else f"{lab.prefix}t{number}" for number in (0, 1)}
+    with cable(lab, taps, inside=spaces.get(inside, "")):
+        for number in (0, 1):
+            node, pod = spaces[f"node{number}"], spaces[f"pod{number}"]
+            lab.veth(pod, "eth0", node, "veth0")
+            lab.bridge(node, "br0", "veth0", taps[node])
+            lab.address(pod, "eth0", f"{net[10 + number]}/24")
+            lab.address(node, "br0", f"{net[1 + number]}/24")
+        flows = [(spaces["pod0"], str(net[11])), (spaces["pod1"], str(net[10])), (spaces["node0"], str(net[11]))]
+        flows += [(spaces["node1"], str(net[1]))]
+        pings(flows, count=1)  # what floods the bridges, as ARP does, is over when the recording begins
+        with Watch(tmp_path) as watch:
+            pings(flows)
+        name = f"taps, a process in {inside or 'host'}{', alike' if alike else ''}"
+        judged(name, watch, lab, len(flows), copies=2, located=0.2 if alike else 0.65)
+        result, _ = followed(watch, take())
+    hops = result.hops
+    tap = np.array([dev in taps.values() for dev in hops.texts("dev")])
+    sent = np.array([direction == "tx" for direction in hops.texts("direction")])
+    last = np.append(hops["journey"][1:] != hops["journey"][:-1], True)
+    print(f"{'':>28}  tap tx {np.count_nonzero(tap & sent)}  tap rx {np.count_nonzero(tap & ~sent)}")  # noqa: T201
+    assert np.count_nonzero(tap & sent) >= 2 * len(flows) * COUNT
+    assert np.count_nonzero(tap & ~sent) >= 2 * len(flows) * COUNT
+    assert last[tap & sent].all()
+    assert (hops["hop"][tap & ~sent] == 0).all()
 
 
 def scored(name: str, watch: Watch, lab: Lab, inventory: Inventory, inums: set[int]) -> Score:

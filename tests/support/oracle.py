@@ -142,10 +142,11 @@ class Watch:
                 found.append(Sight(int(time), int(cpu), event, int(address, 16), int(netns), packet))
         return found
 
-    def score(self, result: Result, ours: set[int], prefix: str) -> Score:
+    def score(self, result: Result, ours: set[int], prefix: str, copies: int = 1) -> Score:
         """Compare every hop with the kernel's namespace, and journeys with echo packets.
 
         Others work on this machine, too: only hops in `ours` count, and those at devices whose names begin with prefix.
+        copies: the sk_buffs that each packet is on its way, one after the other: each is a journey.
         """
         seen: dict[int, list[Sight]] = defaultdict(list)
         for sight in sorted(self.sights(), key=lambda sight: sight.time):
@@ -179,7 +180,8 @@ class Watch:
                 journeys_of[sight.packet].add(journey)
         score.packets = len(journeys_of)
         score.joined = sum(len(packets) > 1 for packets in packets_of.values())
-        score.cut = sum(len(journeys) > 1 for journeys in journeys_of.values())
+        score.joined += sum(len(journeys) < copies for journeys in journeys_of.values())
+        score.cut = sum(len(journeys) > copies for journeys in journeys_of.values())
         return score
 
 
