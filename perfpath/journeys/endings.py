@@ -117,6 +117,8 @@ def _of_others(causes: Causes, cause: Array) -> Array:
 def _latest_hop(done: Pass, rows: Array) -> Array:
     """For each of these rows the sighting of its address before it, -1 where there is none or a free lies between."""
     observed, seen = done.observed, done.seen
+    if not len(rows):
+        return rows
     every = np.concatenate([seen.rows, rows])
     is_hop = np.arange(len(every)) < len(seen.rows)
     is_free = np.concatenate([np.zeros(len(seen.rows), dtype=bool), observed["_kind"][rows] == FREE])
@@ -162,12 +164,14 @@ def worked_on(done: Pass, rows: Array) -> Array:
     What a CPU received last it may only have queued: so all that ended on it a moment ago must be at one place.
     """
     observed, seen = done.observed, done.seen
+    result = np.full(len(rows), -1, dtype=np.int64)
+    if not len(rows):
+        return result
     last = done.chains.starts + done.chains.sizes - 1
     ended = last[~seen.tx[last]]  # chains that end by being received
     chain = np.flatnonzero(~seen.tx[last])
     order = np.argsort(seen.rows[ended])
     ended, chain = ended[order], chain[order]
-    result = np.full(len(rows), -1, dtype=np.int64)
     for number, row in enumerate(rows.tolist()):
         stop = int(np.searchsorted(seen.rows[ended], row))
         recent = np.arange(max(stop - RECENT, 0), stop)
