@@ -26,7 +26,7 @@ for net in 0 5 6; do ip netns exec left ping -q -c 1 -W 10 198.18.$net.2; done  
 PYTHONPATH=$REPO/tests/support $PYTHON -c 'import oracle; print(oracle.PROGRAM)' > /tmp/oracle.bt
 BPFTRACE_PERF_RB_PAGES=512 BPFTRACE_STRLEN=32 bpftrace /tmp/oracle.bt > $out/oracle.txt 2> $out/errors.txt &
 bpftrace=$!
-until grep -q ready $out/oracle.txt; do kill -0 $bpftrace || { cat $out/errors.txt; exit 1; }; sleep 0.2; done  # emulated, it takes a minute
+until grep -q ready $out/oracle.txt; do kill -0 $bpftrace || { cat $out/errors.txt; exit 1; }; sleep 0.2; done
 mkfifo /tmp/control /tmp/answer
 perf record -q -a --namespaces -k CLOCK_MONOTONIC -D -1 -m 256 --control=fifo:/tmp/control,/tmp/answer -o /tmp/perf.data \
   -e net:net_dev_queue -e net:netif_rx -e net:netif_receive_skb_entry -e net:napi_gro_receive_entry &
