@@ -57,6 +57,17 @@ BRIDGE = Inventory(
 )
 
 
+def test_what_a_program_reads_and_writes_is_two_packets() -> None:
+    """A program frees what it reads from a tap, and what it writes to another gets the address within microseconds."""
+    taken = followed(
+        hop(0, TX, "eth0", flags=PROCESS), hop(2, TX, "tap0"), hop(12, UP, "tap1", 84, flags=PROCESS), hop(13, TX, "v")
+    )
+    assert taken.journeys.texts("cut")[0] == "process"
+    assert sizes(taken)[0] == 2
+    received = followed(hop(0, TX, "eth0"), hop(2, UP, "eth1", 84))
+    assert sizes(received) == [2]
+
+
 def test_a_process_sends_anew() -> None:
     result = followed(
         hop(0, TX, "eth0"), hop(2, RX, "v0", 84), hop(9, TX, "v1", flags=PROCESS), hop(11, RX, "eth0", 84)
