@@ -75,10 +75,10 @@ def run(
         losses=losses,
         gap_ns=gap_ns,
         kernel_thread=threads,
-        begun=chaining.Begun(observed["_rule"][seen.rows], observed["_origin"][seen.rows]),
+        begun=chaining.Begun(_kept(observed, "_rule", seen.rows), _kept(observed, "_origin", seen.rows)),
     )
     known = _kernel_places(observed, seen)
-    told = observed["_begins"][seen.rows]
+    told = np.array(_kept(observed, "_begins", seen.rows))
     placing = _Placing(observed, seen, spots, cuts, locator, known, ~threads & (not fallback), losses, told, reply_ns)
     chains, located = placing.solved()
     complete = _complete(seen, cuts.rule, chains, losses)
@@ -91,10 +91,23 @@ def run(
         np.minimum.at(first, chains.path, seen.rows[chains.starts])
         located = inference.placed(placing.ways(chains), located, np.argsort(first).tolist())
     starts = seen.rows[chains.starts]
-    observed["_rule"][starts], observed["_origin"][starts] = cuts.rule[chains.starts], cuts.origin[chains.starts]
+    keep(observed, "_rule", starts, cuts.rule[chains.starts])
+    keep(observed, "_origin", starts, cuts.origin[chains.starts])
     joined = cuts.rule == rules.JOINED
     begins = placing.told[chains.starts]
     return Pass(observed, seen, cuts.rule, cuts.doubtful & joined, chains, located, pairs, begins, complete)
+
+
+def keep(observed: Table, name: str, rows: Array, values: Array) -> None:
+    """Write down what later passes need to know of these rows; nothing where there are no later ones."""
+    if observed[name].flags.writeable:
+        observed[name][rows] = values
+
+
+def _kept(observed: Table, name: str, rows: Array) -> Array:
+    """What earlier passes wrote down of these rows; a view of one element where there were none."""
+    column = observed[name]
+    return column[rows] if column.flags.writeable else np.broadcast_to(column[:1], len(rows))
 
 
 def _kernel_places(observed: Table, seen: Sightings) -> Array:

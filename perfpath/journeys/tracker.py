@@ -12,6 +12,7 @@ from perfpath.journeys import engine, rules
 from perfpath.journeys.build import Builder, Roles
 from perfpath.journeys.causes import Causes
 from perfpath.journeys.chains import NO_ORIGIN
+from perfpath.journeys.engine import keep
 from perfpath.journeys.infer import Inference
 from perfpath.journeys.locate import Locator
 from perfpath.journeys.losses import Losses
@@ -224,8 +225,9 @@ class Tracker:
         request[(request == _UNASKED) & (start < before)] = _NONE
         reply[asked[final]], request[answers[final]] = number[answers[final]], number[asked[final]]
         settled = first[answers[final]]
-        done.observed["_begins"][settled] = done.begins[answers[final]]
-        done.observed["_reply"][first], done.observed["_request"][first] = reply, request
+        keep(done.observed, "_begins", settled, done.begins[answers[final]])
+        keep(done.observed, "_reply", first, reply)
+        keep(done.observed, "_request", first, request)
         return Roles(now_reply, now_request)
 
     def _report(self, done: Pass, ready: Array, closed: Result) -> None:
@@ -261,8 +263,14 @@ class Tracker:
             )
 
 
-def _started(observed: Table) -> Table:
-    """Observed rows with the columns that journeys keep, nothing known yet."""
+def _started(observed: Table, *, once: bool = False) -> Table:
+    """Observed rows with the columns that journeys keep, nothing known yet.
+
+    once: there is one pass only. What is written down for later ones are read-only views of one element then.
+    """
+    if once:
+        views = {name: np.broadcast_to(np.int64(value), len(observed)) for name, value in _KEPT.items()}
+        return observed.extended(**{**views, "_number": np.full(len(observed), _KEPT["_number"], dtype=np.int64)})
     return observed.extended(**{name: np.full(len(observed), value, dtype=np.int64) for name, value in _KEPT.items()})
 
 
@@ -270,16 +278,16 @@ def _remaining(done: Pass, ready: Array) -> Table:
     """The rows that later passes need: hops of open journeys, and what else happened to their addresses since."""
     observed = done.observed
     open_hops = done.seen.rows[np.repeat(~ready, done.chains.sizes)]
-    keep = np.zeros(len(observed), dtype=bool)
-    keep[open_hops] = True
+    wanted = np.zeros(len(observed), dtype=bool)
+    wanted[open_hops] = True
     others = np.flatnonzero(observed["_seq"] < 0)
     if len(others) and len(open_hops):
         addresses, first = np.unique(observed["skbaddr"][open_hops], return_index=True)
         since = observed["time_ns"][open_hops][first]
         at = np.minimum(np.searchsorted(addresses, observed["skbaddr"][others]), len(addresses) - 1)
         mine = (addresses[at] == observed["skbaddr"][others]) & (observed["time_ns"][others] >= since[at])
-        keep[others[mine]] = True
-    return observed.take(np.flatnonzero(keep))
+        wanted[others[mine]] = True
+    return observed.take(np.flatnonzero(wanted))
 
 
 def follow(
@@ -287,5 +295,5 @@ def follow(
 ) -> Result:
     """All journeys of a whole EVENTS table."""
     tracker = Tracker(inventory, diagnostics, options)
-    tracker._new.append(_started(tracker._observer.observe(events)))  # noqa: SLF001 - one pass over all
+    tracker._new.append(_started(tracker._observer.observe(events), once=True))  # noqa: SLF001 - one pass over all
     return tracker.close()
