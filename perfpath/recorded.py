@@ -1,18 +1,20 @@
-"""Opens any recording together with the packets that were kept beside it."""
+"""Opens any recording together with what was kept beside it: packets, topology, symbols."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from perfpath.errors import InputError
+from perfpath.errors import InputError, InventoryError
 from perfpath.escape import visible
 from perfpath.readers import source as plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from perfpath.netns.inventory import Inventory
     from perfpath.readers.recording import Source
+    from perfpath.symbols import Symbols
     from perfpath.tables import Table
 
 PACKETS = "packets.pcapng"
@@ -27,6 +29,33 @@ def open_recording(path: str, *, batch_bytes: int | None = None) -> Source:
     joined: Any = Joined(found, beside)
     source: Source = joined
     return source
+
+
+def topology_of(recording: str, given: str | None = None) -> Inventory | None:
+    """The inventory that was named, or that stands in the capture's directory; None where there is neither."""
+    beside = Path(recording) / "inventory.json"
+    if given is None and not beside.is_file():
+        return None
+    from perfpath.netns.saved import from_json
+
+    path = Path(given) if given else beside
+    try:
+        return from_json(path.read_bytes(), str(path))
+    except OSError as error:
+        raise InventoryError(f"{visible(str(path))}: it can't be read: {error.strerror}") from error
+
+
+def symbols_of(recording: str) -> Symbols | None:
+    """The kernel's symbols that stand in the capture's directory, None where there are none."""
+    beside = Path(recording) / "symbols.json"
+    if not beside.is_file():
+        return None
+    from perfpath.symbols import from_json
+
+    try:
+        return from_json(beside.read_bytes(), str(beside))
+    except OSError as error:
+        raise InputError(f"{visible(str(beside))}: it can't be read: {error.strerror}") from error
 
 
 class Joined:

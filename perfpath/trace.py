@@ -61,24 +61,29 @@ def read(path: str | os.PathLike[str], *, inventory: Inventory | None = None, op
     path: "-" is standard input. inventory: the topology it was recorded on; one saved beside the recording is used by
     itself. Raises InputError where it can't be read, InventoryError where a saved inventory can't.
     """
-    from perfpath.recorded import open_recording
+    from perfpath.journeys.tracker import Options
+    from perfpath.recorded import open_recording, symbols_of, topology_of
     from perfpath.tables import concatenated
 
     source = open_recording(str(path))
     table = concatenated(list(source.batches()))
     info, diagnostics, packets = source.info, source.diagnostics, source.packets  # not the source: it has the file
-    return Trace(info, diagnostics, table, lambda: _followed(table, packets, diagnostics, inventory, options))
+    known = replace(
+        options or Options(),
+        packets=packets,
+        symbols=symbols_of(str(path)),
+        stacks=getattr(source, "stacks", ()),
+        monotonic=info.monotonic,
+    )
+    where = inventory or topology_of(str(path))
+    return Trace(info, diagnostics, table, lambda: _followed(table, packets, diagnostics, where, known))
 
 
 def _followed(
-    table: Table,
-    packets: FirstBytes,
-    diagnostics: Diagnostics,
-    inventory: Inventory | None,
-    options: Options | None,
+    table: Table, packets: FirstBytes, diagnostics: Diagnostics, inventory: Inventory | None, options: Options
 ) -> Result:
-    from perfpath.journeys.tracker import Options, Result, follow
+    from perfpath.journeys.tracker import Result, follow
     from perfpath.packets.describe import Describer
 
-    found = follow(table, inventory, diagnostics, replace(options or Options(), packets=packets))
+    found = follow(table, inventory, diagnostics, options)
     return Result(found.hops, Describer(packets).described(found.journeys, found.hops))

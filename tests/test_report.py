@@ -151,4 +151,5 @@ def test_the_python_api_gives_the_declared_columns() -> None:
             if column.name in frame or not column.optional:
                 assert str(frame[column.name].dtype) == column.dtype, column.name
     assert len(trace.hops) == 12
+    assert trace.hops["netns_name"].iloc[0] == "host"  # the topology saved beside the recording is used
     assert trace.journeys["role"].astype(str).tolist() == ["request", "reply"] * 2

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from perfpath.readers.recording import Decoder, Info, Source
     from perfpath.symbols import Symbols
 
-CLOCK_MONOTONIC = 1  # of the inventory's times; include/uapi/linux/time.h
 FORMATS = ("tree", "table", "plain", "jsonl", "json", "csv", "summary", "diagnosis", "latency", "top")
 
 
@@ -128,7 +127,7 @@ def tracking(
         symbols=symbols,
         stacks=getattr(recorded, "stacks", ()),
         packets=None if recorded is None else recorded.packets,
-        monotonic=recorded is not None and recorded.info.clockid == CLOCK_MONOTONIC,
+        monotonic=recorded is not None and recorded.info.monotonic,
     )
 
 

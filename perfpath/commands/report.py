@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from perfpath.commands import options as shared
-from perfpath.errors import InputError, InventoryError
-from perfpath.escape import visible
 from perfpath.start_up import import_numpy
 
 if TYPE_CHECKING:
@@ -58,6 +56,8 @@ def show(recording: str, options: argparse.Namespace) -> int:
     source = open_recording(recording, batch_bytes=max(memory // 16, 2**20) if streamed else None)
     if getattr(options, "header", False):
         return _header(source, options)
+    from perfpath.recorded import symbols_of, topology_of
+
     inventory = topology_of(recording, getattr(options, "topology", None))
     symbols = symbols_of(recording)
     from perfpath.commands.results import opened
@@ -109,33 +109,6 @@ def _results(source: Source, inventory: Inventory | None, stream: TextIO, option
 
     wanted = shared.selection(options, source.info)
     return Results(stream, options, wanted, source.info, inventory, live=False, packets=source.packets)
-
-
-def topology_of(recording: str, given: str | None) -> Inventory | None:
-    """The inventory that was named, or that stands in the capture's directory; None where there is neither."""
-    beside = Path(recording) / "inventory.json"
-    if given is None and not beside.is_file():
-        return None
-    from perfpath.netns.saved import from_json
-
-    path = Path(given) if given else beside
-    try:
-        return from_json(path.read_bytes(), str(path))
-    except OSError as error:
-        raise InventoryError(f"{visible(str(path))}: it can't be read: {error.strerror}") from error
-
-
-def symbols_of(recording: str) -> Symbols | None:
-    """The kernel's symbols that stand in the capture's directory, None where there are none."""
-    beside = Path(recording) / "symbols.json"
-    if not beside.is_file():
-        return None
-    from perfpath.symbols import from_json
-
-    try:
-        return from_json(beside.read_bytes(), str(beside))
-    except OSError as error:
-        raise InputError(f"{visible(str(beside))}: it can't be read: {error.strerror}") from error
 
 
 def size_of(recording: str) -> int:

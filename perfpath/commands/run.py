@@ -186,8 +186,7 @@ class Live:
 
     def _know(self) -> None:
         """Place by what is known of the host by now; by its times too, once the stream has told its clock."""
-        monotonic = self._decoder.info.clockid == shared.CLOCK_MONOTONIC
-        self._tracker.know(self._watch.inventory, monotonic=monotonic)
+        self._tracker.know(self._watch.inventory, monotonic=self._decoder.info.monotonic)
 
     def finish(self) -> Diagnostics:
         """Show the rest and the summary; the inventory knows everything by now."""

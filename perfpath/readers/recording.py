@@ -36,6 +36,11 @@ class Info:
     first_ns: int | None = None
     last_ns: int | None = None
 
+    @property
+    def monotonic(self) -> bool:
+        """True where the times are CLOCK_MONOTONIC, as an inventory's are (include/uapi/linux/time.h)."""
+        return self.clockid == 1
+
 
 @dataclass(slots=True)
 class TaskNamespaces:
