@@ -256,7 +256,7 @@ def test_nobody_answers_arp(lab: Lab) -> None:
     left, _, address = two(lab)
     missing = address.rsplit(".", 1)[0] + ".77"
     argv = [PERFPATH, "-a", "--packets", "none", "--format", "jsonl", "-o", "-"]
-    out = lab.run("", *argv, *lab.command(left, "ping", "-c1", "-W4", missing), check=False).stdout
+    out = lab.run("", *argv, *lab.command(left, "ping", "-c2", "-i1", "-W4", missing), check=False).stdout
     outcomes = [json.loads(line)["outcome"] for line in out.splitlines() if line.startswith("{")]
     failed = [outcome for outcome in outcomes if outcome and outcome["reason"] == "NEIGH_FAILED"]
     assert failed
