@@ -58,6 +58,21 @@ def symbols_of(recording: str) -> Symbols | None:
         raise InputError(f"{visible(str(beside))}: it can't be read: {error.strerror}") from error
 
 
+def followed_in(recording: str) -> int | None:
+    """The pid of the command whose flows a capture followed, None where it followed none, or nothing says so."""
+    beside = Path(recording) / "capture.json"
+    if not beside.is_file():
+        return None
+    import json
+
+    try:
+        facts = json.loads(beside.read_bytes())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{visible(str(beside))}: it can't be read: {error}") from error
+    pid = facts.get("followed") if isinstance(facts, dict) else None
+    return pid if isinstance(pid, int) and pid > 0 else None
+
+
 class Joined:
     """A `Source` whose events carry what the kept packets tell; everything else is the recording's own."""
 

@@ -118,7 +118,8 @@ def _long_name(option: str) -> str:
 
 
 def _wishes(plan: Plan, events: tuple[str, ...], command: GatedCommand | None) -> list[str]:
-    argv = ["--all-cpus"] if plan.system_wide or command is None else ["--pid", str(command.pid)]
+    everything = plan.system_wide or plan.following or command is None
+    argv = ["--all-cpus"] if everything or command is None else ["--pid", str(command.pid)]
     for event in events:
         argv += ["--event", perf_name(event) + (_WITH_STACK if event in DROPS else "")]
     if plan.callchains:

@@ -80,6 +80,12 @@ class Session:
         return None if self._command is None else self._command.poll()
 
     @property
+    def followed(self) -> int | None:
+        """The pid of the command whose flows are followed, None where they aren't (certain after `release`)."""
+        command = self._command
+        return command.pid if self.plan.following and self.backend == "record" and command is not None else None
+
+    @property
     def last_signal(self) -> int | None:
         """The last signal that perfpath got since the command was released."""
         return self._signals.last

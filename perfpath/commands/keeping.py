@@ -18,6 +18,7 @@ PIECE = 1 << 24  # bytes of the recording that are looked at together, in search
 
 def finish(directory: CaptureDirectory, session: Session, inventory: Inventory | None) -> None:
     """Write what stands beside the stream: the capture is whole then."""
+    followed = session.followed
     _keep_symbols(directory, session)
     from perfpath.netns.saved import to_json
 
@@ -30,6 +31,7 @@ def finish(directory: CaptureDirectory, session: Session, inventory: Inventory |
             "backend": session.backend,
             "command": list(session.plan.command),
             "system_wide": session.plan.system_wide,
+            "followed": followed,
             "ended": datetime.now(UTC).astimezone().isoformat(),
             "status": session.child_status,
             "diagnostics": session.diagnostics.as_dict(),

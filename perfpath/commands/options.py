@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from perfpath.diagnostics import Diagnostics
     from perfpath.journeys.select import Selection
     from perfpath.journeys.tracker import Options
+    from perfpath.packets.filters import Wanted
     from perfpath.readers.recording import Decoder, Info, Source
     from perfpath.symbols import Symbols
 
+CONTENTS = ("--host", "--net", "--port", "--proto", "--icmp-id", "--flow", "--match")
 FORMATS = ("tree", "table", "plain", "jsonl", "json", "csv", "summary", "diagnosis", "latency", "top")
 
 
@@ -101,8 +103,37 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--min-latency", type=_span, default=0, metavar="SPAN", help="first to last hop takes at least so long"
     )
+    add_contents(parser)
     group.add_argument("--since", metavar="TIME", help="on its way at or after: perf seconds, +1.5s, -200ms, a date")
     group.add_argument("--until", metavar="TIME", help="on its way at or before")
+
+
+def add_contents(parser: argparse.ArgumentParser) -> None:
+    """Filters by what packets say."""
+    group = parser.add_argument_group(
+        "filters by contents (where packets' bytes are known; at one hop at least, before or after NAT)"
+    )
+    texts = {
+        "--host": ("ADDRESS", "from or to this address; ARP for it too"),
+        "--net": ("CIDR", "from or to this network"),
+        "--port": ("PORT", "from or to this port, or A-B, of TCP, UDP or SCTP"),
+        "--proto": ("NAME", "icmp, icmp6, tcp, udp, sctp, arp, ip, ip6, or an IP protocol by number"),
+        "--icmp-id": ("N", "echo requests and replies with this id"),
+        "--flow": ("A:PORT-B:PORT", "between these ends (ports may be left out), in both directions, with ICMP errors"),
+        "--match": ("EXPR", "what tcpdump would write: 'icmp and host 172.17.0.2'"),
+    }
+    for option, (metavar, text) in texts.items():
+        group.add_argument(option, action="append", default=[], metavar=metavar, help=text)
+
+
+def contents(options: argparse.Namespace) -> tuple[Wanted, ...]:
+    """The filters that `add_contents` asked for. Raises UsageError where one makes no sense."""
+    given = {option: getattr(options, option[2:].replace("-", "_"), ()) for option in CONTENTS}
+    if not any(given.values()):
+        return ()
+    from perfpath.packets.filters import wanted
+
+    return tuple(wanted(option, values) for option, values in given.items() if values)
 
 
 def joined(arguments: Sequence[str]) -> list[str]:
@@ -148,6 +179,7 @@ def selection(options: argparse.Namespace, info: Info) -> Selection:
         min_latency_ns=options.min_latency,
         since_ns=moment(options.since, info) if options.since else None,
         until_ns=moment(options.until, info) if options.until else None,
+        content=contents(options),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -13,6 +14,7 @@ from perfpath.start_up import import_numpy
 
 if TYPE_CHECKING:
     from perfpath.commands.results import Results
+    from perfpath.journeys.following import Following
     from perfpath.netns.inventory import Inventory
     from perfpath.readers.recording import Source
     from perfpath.symbols import Symbols
@@ -25,10 +27,26 @@ SIZES = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 IN_MEMORY = 4  # a plain recording read whole takes at most so many times its size; beyond --memory it is streamed
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What stands beside a recording, None where nothing does."""
+
+    inventory: Inventory | None
+    symbols: Symbols | None
+    following: Following | None
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `perfpath report`."""
     parser.add_argument("recording", metavar="FILE|DIR|-", help="what to read")
     parser.add_argument("--header", action="store_true", help="show what the recording is instead of its journeys")
+    parser.add_argument(
+        "-a",
+        "--all",
+        dest="all_cpus",
+        action="store_true",
+        help="show all packets of a capture that followed a command, not only those of its flows",
+    )
     parser.add_argument("--topology", metavar="FILE", help="inventory.json of the machine it was recorded on")
     parser.add_argument(
         "--memory",
@@ -56,59 +74,64 @@ def show(recording: str, options: argparse.Namespace) -> int:
     source = open_recording(recording, batch_bytes=max(memory // 16, 2**20) if streamed else None)
     if getattr(options, "header", False):
         return _header(source, options)
+    shared.contents(options)  # what is wrong with them is said before anything is read
     from perfpath.recorded import symbols_of, topology_of
 
     inventory = topology_of(recording, getattr(options, "topology", None))
-    symbols = symbols_of(recording)
+    beside = Beside(inventory, symbols_of(recording), following_in(recording, source, options))
     from perfpath.commands.results import opened
 
     with opened(options.output, sys.stdout) as stream:
-        (_stream if streamed else _whole)(source, inventory, symbols, stream, options)
+        (_stream if streamed else _whole)(source, beside, stream, options)
     return shared.judged(source.diagnostics, strict=options.strict)
 
 
-def _whole(
-    source: Source,
-    inventory: Inventory | None,
-    symbols: Symbols | None,
-    stream: TextIO,
-    options: argparse.Namespace,
-) -> None:
+def _whole(source: Source, beside: Beside, stream: TextIO, options: argparse.Namespace) -> None:
     from perfpath.journeys.tracker import follow
     from perfpath.tables import concatenated
 
     table = concatenated(list(source.batches()))
-    results = _results(source, inventory, stream, options)
-    tracking = shared.tracking(options, source, symbols)
-    results.result(follow(table, inventory, source.diagnostics, tracking))
+    results = _results(source, beside, stream, options)
+    tracking = shared.tracking(options, source, beside.symbols)
+    results.result(follow(table, beside.inventory, source.diagnostics, tracking))
     results.finish(source.diagnostics)
 
 
-def _stream(
-    source: Source,
-    inventory: Inventory | None,
-    symbols: Symbols | None,
-    stream: TextIO,
-    options: argparse.Namespace,
-) -> None:
+def _stream(source: Source, beside: Beside, stream: TextIO, options: argparse.Namespace) -> None:
     from perfpath.journeys.tracker import Tracker
 
     tracker = results = None
     for table in source.batches():  # with the first of them the recording's origin and clock are known
-        tracker = tracker or Tracker(inventory, source.diagnostics, shared.tracking(options, source, symbols))
-        results = results or _results(source, inventory, stream, options)
+        tracker = tracker or Tracker(
+            beside.inventory, source.diagnostics, shared.tracking(options, source, beside.symbols)
+        )
+        results = results or _results(source, beside, stream, options)
         results.update(tracker.feed(table))
-    results = results or _results(source, inventory, stream, options)
-    tracker = tracker or Tracker(inventory, source.diagnostics)
+    results = results or _results(source, beside, stream, options)
+    tracker = tracker or Tracker(beside.inventory, source.diagnostics)
     results.result(tracker.close())
     results.finish(source.diagnostics)
 
 
-def _results(source: Source, inventory: Inventory | None, stream: TextIO, options: argparse.Namespace) -> Results:
-    from perfpath.commands.results import Results
+def following_in(recording: str, source: Source, options: argparse.Namespace) -> Following | None:
+    """What picks out the flows of the command that a capture followed; None where all packets are shown."""
+    from perfpath.recorded import followed_in
+
+    pid = None if recording == "-" or getattr(options, "all_cpus", False) else followed_in(recording)
+    follow = getattr(source, "follow", None)
+    if pid is None or follow is None:
+        return None
+    from perfpath.commands.results import following_of
+
+    return following_of(follow(pid), source.packets)
+
+
+def _results(source: Source, beside: Beside, stream: TextIO, options: argparse.Namespace) -> Results:
+    from perfpath.commands.results import Results, Shown
 
     wanted = shared.selection(options, source.info)
-    return Results(stream, options, wanted, source.info, inventory, live=False, packets=source.packets)
+    shown = Shown(source.info, beside.inventory, source.packets, beside.following)
+    return Results(stream, options, wanted, shown, live=False)
 
 
 def size_of(recording: str) -> int:

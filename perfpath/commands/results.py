@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
-from perfpath.errors import OutputError
+from perfpath.errors import OutputError, UsageError
 from perfpath.escape import visible
 from perfpath.journeys.select import Selection, Selector
 from perfpath.journeys.tracker import Result, Update
@@ -20,9 +21,15 @@ if TYPE_CHECKING:
 
     from perfpath.diagnostics import Diagnostics
     from perfpath.firstbytes import FirstBytes
+    from perfpath.journeys.flows import Kin
+    from perfpath.journeys.following import Following
     from perfpath.netns.inventory import Inventory
     from perfpath.readers.recording import Info
 
+NO_CONTENTS = (
+    "filters by contents (--host, --port, --match, ...) need the packets' bytes, and none are known here: "
+    "trace or record with --packets socket or tprobe, as root"
+)
 OURS = 0o600  # what was traced is its owner's business alone
 
 
@@ -52,10 +59,26 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags, OURS)
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What results are made of.
+
+    info, inventory: what is known of the recording, and of its machine. packets: first bytes of packets, where the
+    recording has them. following: picks out the journeys of the traced
+    command, None for all. scope: what the summary says of what was traced.
+    """
+
+    info: Info
+    inventory: Inventory | None = None
+    packets: FirstBytes | None = None
+    following: Following | None = None
+    scope: str = ""
+
+
 class Results:
     """Journeys on their way through the filters to the user.
 
-    live: they are shown while they grow. packets: first bytes of packets, where the recording has them.
+    live: they are shown while they grow.
     """
 
     def __init__(
@@ -63,21 +86,23 @@ class Results:
         stream: TextIO,
         options: argparse.Namespace,
         wanted: Selection,
-        info: Info,
-        inventory: Inventory | None,
+        shown: Shown,
         *,
         live: bool,
-        packets: FirstBytes | None = None,
     ) -> None:
-        self._describer = None if packets is None else Describer(packets)
-        self._selector = Selector(wanted)
+        self._describer = None if shown.packets is None else Describer(shown.packets)
+        self._following = shown.following
+        self._scope = shown.scope
+        self._packets = shown.packets
+        self._selector = Selector(wanted, shown.packets)
+        self._shown: Result | None = None
         self._verbose = options.verbose
         self._live = live
         self._output = open_output(
             options.format,
             stream,
-            info=info,
-            inventory=inventory,
+            info=shown.info,
+            inventory=shown.inventory,
             notes=None if stream is sys.stdout or stream is sys.stderr else sys.stderr,
             limit=options.limit,
             live=live,
@@ -93,16 +118,28 @@ class Results:
 
     def update(self, update: Update) -> None:
         """Show what a batch of events brought; journeys that still grow only where it is live."""
-        closed = self._selector.apply(self._described(update.closed))
-        nothing = Result(update.open.hops.take(slice(0, 0)), update.open.journeys.take(slice(0, 0)))
-        still = self._selector.apply(self._described(update.open), count=False) if self._live else nothing
+        if update.open is self._shown and not len(update.closed.journeys):
+            return  # nothing is new
+        self._shown = update.open
+        lowest = _oldest(update.open)
+        update = Update(self._described(update.closed), update.open)
+        if self._following is not None:
+            update = self._following.update(update)
+            lowest = min((each for each in (lowest, self._following.oldest) if each is not None), default=None)
+        closed = self._selector.apply(update.closed)
+        still = update.open.nothing()
+        if self._live:
+            still = self._selector.apply(self._described(update.open), count=False)
         self._output.update(Update(closed, still))
-        if self._describer is not None:
-            self._describer.forget(update.open.hops)
+        if self._describer is not None and lowest is not None:
+            self._describer.forget(lowest)
 
     def result(self, result: Result) -> None:
         """Show journeys that are whole."""
-        self._output.result(self._selector.apply(self._described(result)))
+        result = self._described(result)
+        if self._following is not None:
+            result = self._following.result(result)
+        self._output.result(self._selector.apply(result))
 
     def _described(self, result: Result) -> Result:
         """With what the packets' bytes say, where there are bytes."""
@@ -111,6 +148,42 @@ class Results:
         return Result(result.hops, self._describer.described(result.journeys, result.hops))
 
     def finish(self, diagnostics: Diagnostics) -> None:
-        """Show the summary."""
-        seen = None if self._selector.wanted.everything else self._selector.seen
-        self._output.finish(diagnostics, seen, verbose=self._verbose)
+        """Show the summary. Raises UsageError where contents were asked for and no packet's were known."""
+        selector = self._selector
+        if selector.wanted.content and selector.undecided:
+            if not self._packets:
+                raise UsageError(NO_CONTENTS)
+            diagnostics.note(
+                "undecided",
+                "packets that the filters by contents left out because too little of them is known",
+                count=selector.undecided,
+            )
+        remarks = [self._scope] if self._scope else []
+        if self._following is not None:
+            remarks.append(f"others' packets not shown: {self._following.others:,}")
+            if self._following.late:
+                diagnostics.note(
+                    "followed-late",
+                    "packets of the command's that were recognized too late to be shown",
+                    count=self._following.late,
+                    advice="--all shows all packets",
+                )
+        seen = None if selector.wanted.everything else selector.seen
+        self._output.finish(diagnostics, seen, verbose=self._verbose, remarks=remarks)
+
+
+def following_of(kin: Kin, packets: FirstBytes | None) -> Following:
+    """What picks out the journeys of a command's flows. kin: which threads were of the command when."""
+    from perfpath.journeys.following import Following
+    from perfpath.packets.memo import Memo
+    from perfpath.packets.traits import TRAITS, traits_of
+
+    return Following(kin, None if packets is None else Memo(packets, traits_of, TRAITS))
+
+
+def _oldest(result: Result) -> int | None:
+    """The lowest number of a packet that these journeys may be asked for."""
+    if "packet" not in result.hops:
+        return None
+    known = result.hops["packet"][result.hops["packet"] >= 0]
+    return int(known.min()) if len(known) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, TextIO
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from perfpath.capture.session import Session
     from perfpath.commands.watching import Watch
     from perfpath.diagnostics import Diagnostics
+    from perfpath.journeys.following import Following
     from perfpath.readers.recording import Decoder
     from perfpath.tables import Table
 
@@ -27,10 +29,11 @@ HELP = """Trace a command: show the way its packets took, hop by hop, as it happ
 The command keeps its standard input, output and error, its signals and its exit status; journeys go to standard error
 (or -o FILE). Options after COMMAND are the command's own.
 
-Without -a only what happens in the context of the command and its children is seen. That includes the whole way of
-a packet through bridges, veth pairs and namespaces on this host, and the replies that are made at once. It misses what
-arrives in an interrupt while somebody else is running: replies from another machine, or handled on another CPU.
--a sees those too, and everything else that this host sends and receives."""
+Shown are the packets of the command and its children, and everything of the same flows: replies, also those that arrive
+in an interrupt, what the kernel sends of its own for them, ARP and ICMP errors. Others' packets are counted. This needs
+the packets' bytes (--packets); without them, only what happens in the context of the command is seen: the way of its
+packets through this host, and replies that are made at once, not those that arrive while somebody else is running.
+--all (or -a) shows everything that this host sends and receives, while the command runs or until Ctrl-C."""
 
 SILENCE = 0.025  # seconds without a byte from perf after which what it gave is shown without waiting for more
 
@@ -50,7 +53,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def add_scope(parser: argparse.ArgumentParser) -> None:
     """What is traced."""
-    parser.add_argument("-a", "--all-cpus", action="store_true", help="trace the whole system")
+    parser.add_argument(
+        "-a",
+        "--all",
+        "--all-cpus",
+        dest="all_cpus",
+        action="store_true",
+        help="show the whole system's packets, not only those of the command's flows",
+    )
 
 
 def add_saving(parser: argparse.ArgumentParser) -> None:
@@ -99,10 +109,12 @@ def plan_of(
     """The plan for a session. extra: more tracepoints than the four; main: dynamic events in place of the four."""
     from perfpath.capture.plan import Plan
 
+    following = follows(command, options, probes=bool(main))
     main = main or tuple(event.name for event in tracepoints.MAIN)
     return Plan(
         command=command,
         system_wide=getattr(options, "all_cpus", False),
+        following=following,
         events=tuple(dict.fromkeys((*main, *shared.more_events(options), *extra))),
         callchains=getattr(options, "why", False),
         backend=options.backend,
@@ -111,11 +123,20 @@ def plan_of(
     )
 
 
+def follows(command: tuple[str, ...], options: argparse.Namespace, *, probes: bool) -> bool:
+    """Whether the command's flows are followed: there will be bytes. probes: dynamic events show them."""
+    if not command or getattr(options, "all_cpus", False) or options.backend == "trace":
+        return False
+    choice = getattr(options, "packets", "none")
+    return probes or choice == "socket" or (choice == "auto" and os.geteuid() == 0)
+
+
 def trace(command: tuple[str, ...], options: argparse.Namespace) -> int:
     """Trace a command (or, without one, until Ctrl-C) as the options say."""
     from perfpath.capture.session import Session
     from perfpath.commands.watching import watched
 
+    shared.contents(options)  # what is wrong with them is said before anything runs
     with ExitStack() as stack:
         main = probed(options, stack)
         session = stack.enter_context(Session(plan_of(command, options, main=main)))
@@ -147,7 +168,7 @@ class Live:
         self, session: Session, watch: Watch, stream: TextIO, options: argparse.Namespace, packets: Watched | None
     ) -> None:
         from perfpath.capture.kallsyms import Kallsyms
-        from perfpath.commands.results import Results
+        from perfpath.commands.results import Results, Shown
         from perfpath.journeys.tracker import Tracker
 
         self._session = session
@@ -155,13 +176,23 @@ class Live:
         self._version = -1
         session.release()
         self._decoder = _decoder(session)
+        following = self._following()
         tracking = shared.tracking(options, self._decoder, Kallsyms())
         self._tracker = Tracker(watch.inventory, self._decoder.diagnostics, tracking)
         wanted = shared.selection(options, self._decoder.info)
         info, raw = self._decoder.info, self._decoder.packets
-        self._results = Results(stream, options, wanted, info, watch.inventory, live=True, packets=raw)
+        shown = Shown(info, watch.inventory, raw, following, "" if following else scope_of(session))
+        self._results = Results(stream, options, wanted, shown, live=True)
         comparable = session.backend == "record"  # certain since the release
         self._joining = Joining(packets, self._decoder) if packets is not None and comparable else None
+
+    def _following(self) -> Following | None:
+        from perfpath.commands.results import following_of
+
+        pid = self._session.followed
+        if pid is None or (follow := getattr(self._decoder, "follow", None)) is None:
+            return None
+        return following_of(follow(pid), self._decoder.packets)
 
     def show(self, kept: CaptureDirectory | None) -> None:
         """Show (and keep) what perf gives until it ends."""
@@ -196,6 +227,14 @@ class Live:
         diagnostics.absorb(self._session.diagnostics)
         self._results.finish(diagnostics)
         return diagnostics
+
+
+def scope_of(session: Session) -> str:
+    """What the summary says of what was traced, where it wasn't everything."""
+    plan = session.plan
+    if not plan.command or plan.system_wide:
+        return ""
+    return "seen in the command's own context only"
 
 
 def sighted(options: argparse.Namespace, watch: Watch, session: Session, stack: ExitStack) -> Watched | None:

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from perfpath.journeys.tracker import Result
+from perfpath.packets.memo import Memo
+from perfpath.packets.truth import FALSE, TRUE, UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from perfpath.firstbytes import FirstBytes
+    from perfpath.packets.filters import Wanted
     from perfpath.tables import Array, Table
 
 
@@ -21,6 +25,7 @@ class Selection:
 
     dev, event, comm: names; netns: names or inode numbers as text; skb: addresses; pid: process or thread ids. Each
     asks for one hop at least with one of these. min_len, max_len: some hop's length (bytes) lies between.
+    content: what packets must say at one of their hops (before or after NAT); each asks by itself.
     min_hops: at least so many hops; min_latency_ns: from first to last hop; since_ns, until_ns: it was on its way then.
     """
 
@@ -36,6 +41,7 @@ class Selection:
     min_latency_ns: int = 0
     since_ns: int | None = None
     until_ns: int | None = None
+    content: tuple[Wanted, ...] = ()
 
     @property
     def everything(self) -> bool:
@@ -47,26 +53,51 @@ class Selection:
 class Selector:
     """Applies a selection to results as they come, and counts.
 
-    seen, kept: how many journeys there were and how many were wanted.
+    packets: first bytes, where the recording has some. seen, kept: how many journeys there were and how many were
+    wanted. undecided: how many more may have been: too little of their packets is known.
     """
 
     wanted: Selection = field(default_factory=Selection)
+    packets: FirstBytes | None = None
     seen: int = 0
     kept: int = 0
+    undecided: int = 0
+    _answers: tuple[Memo, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.packets is not None:
+            self._answers = tuple(Memo(self.packets, each.truth, np.uint8) for each in self.wanted.content)
 
     def apply(self, result: Result, *, count: bool = True) -> Result:
         """The wanted journeys with all their hops."""
         if self.wanted.everything:
-            chosen = result
+            chosen, open_questions = result, 0
         else:
             mask = matching(result, self.wanted)
-            rows = np.flatnonzero(mask)
+            answer = self._says(result)
+            rows = np.flatnonzero(mask & (answer == TRUE))
+            open_questions = int(np.count_nonzero(mask & (answer == UNKNOWN)))
             keep = np.isin(result.hops["journey"], result.journeys["journey"][rows])
             chosen = Result(result.hops.take(keep), result.journeys.take(rows))
         if count:
             self.seen += len(result.journeys)
             self.kept += len(chosen.journeys)
+            self.undecided += open_questions
         return chosen
+
+    def _says(self, result: Result) -> Array:
+        """uint8 for each journey, whether its packets say what is wanted: at one hop at least for each filter."""
+        answer = np.full(len(result.journeys), TRUE)
+        if not self.wanted.content:
+            return answer
+        of = np.searchsorted(result.journeys["journey"], result.hops["journey"])
+        number = result.hops["packet"] if "packet" in result.hops else np.full(len(of), -1, np.int64)
+        bare = np.bincount(of, number >= 0, len(answer)) == 0
+        for memo in self._answers:
+            one = np.full(len(answer), FALSE)
+            np.maximum.at(one, of, np.where(number >= 0, memo.of(number), FALSE))
+            answer = np.minimum(answer, np.where(bare, UNKNOWN, one))
+        return answer if self._answers else np.full(len(answer), UNKNOWN)
 
 
 def matching(result: Result, wanted: Selection) -> Array:

@@ -62,6 +62,10 @@ class Result:
     hops: Table
     journeys: Table
 
+    def nothing(self) -> Result:
+        """A result of the same columns without rows."""
+        return Result(self.hops.take(slice(0, 0)), self.journeys.take(slice(0, 0)))
+
 
 @dataclass(frozen=True, slots=True)
 class Update:

@@ -43,10 +43,9 @@ class Describer:
         columns = self._columns(_first(journeys, hops))
         return Table({**journeys.columns, **columns}, {**journeys.names, **self._names})
 
-    def forget(self, hops: Table) -> None:
-        """All packets that will be asked for are those of these hops, or later ones."""
-        if "packet" in hops and len(numbers := hops["packet"][hops["packet"] >= 0]):
-            self._packets.forget(int(numbers.min()) - REORDERED)
+    def forget(self, before: int) -> None:
+        """All packets that will be asked for have this number, or a higher one, or are hardly older."""
+        self._packets.forget(before - REORDERED)
 
     def _columns(self, numbers: Array) -> dict[str, Array]:
         outer = decode(headers_of(self._packets.take(numbers))).outer

@@ -12,7 +12,7 @@ from perfpath.render.progress import whole
 from perfpath.render.summary import Tally, lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from rich.console import Console
 
@@ -61,14 +61,16 @@ class Output:
         if (listener := getattr(self._writer, "pressed", None)) is not None:
             listener(key)
 
-    def finish(self, diagnostics: Diagnostics, seen: int | None = None, *, verbose: bool = True) -> None:
+    def finish(
+        self, diagnostics: Diagnostics, seen: int | None = None, *, verbose: bool = True, remarks: Sequence[str] = ()
+    ) -> None:
         """Show the summary and the diagnostics.
 
         seen: how many packets there were before a filter, None where there was none. verbose: notes that only
-        inform are shown too, else counted.
+        inform are shown too, else counted. remarks: what else the line of totals says.
         """
         self._writer.end(self._tally, diagnostics)
-        self._footer(lines(self._tally, diagnostics, seen, verbose=verbose))
+        self._footer(lines(self._tally, diagnostics, seen, verbose=verbose, remarks=remarks))
 
 
 def open_output(

@@ -15,6 +15,8 @@ from perfpath.render.places import UNKNOWN
 from perfpath.render.quantities import count, duration
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from perfpath.diagnostics import Diagnostics, Loss, Note
     from perfpath.journeys.tracker import Result, Update
     from perfpath.render.console import Sink
@@ -100,10 +102,17 @@ def table(paths: list[Path], namer: Namer) -> list[str]:
     return [*texts, ""]
 
 
-def lines(tally: Tally, diagnostics: Diagnostics, seen: int | None = None, *, verbose: bool = True) -> list[Line]:
+def lines(
+    tally: Tally,
+    diagnostics: Diagnostics,
+    seen: int | None = None,
+    *,
+    verbose: bool = True,
+    remarks: Sequence[str] = (),
+) -> list[Line]:
     """One line of totals, then the losses and notes; seen: how many packets there were before a filter.
 
-    Without verbose, notes that only inform are counted instead.
+    Without verbose, notes that only inform are counted instead. remarks: what else the line of totals says.
     """
     packets = f"{tally.packets:,} of {seen:,} packets" if seen is not None else count(tally.packets, "packet")
     parts = [packets, count(tally.hops, "hop"), count(len(tally.paths), "distinct path"), _lost(diagnostics)]
@@ -118,6 +127,7 @@ def lines(tally: Tally, diagnostics: Diagnostics, seen: int | None = None, *, ve
         parts.append(f"dropped: {count(tally.dropped.total(), 'packet')} ({named}{more})")
     if tally.incomplete:
         parts.append(f"incomplete: {count(tally.incomplete, 'packet')}")
+    parts += remarks
     found = [Line(weight, ", ".join(parts)), *_losses(diagnostics.losses)]
     quiet = [note for note in diagnostics.notes.values() if note.severity == "info" and not verbose]
     for note in diagnostics.notes.values():

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from perfpath.diagnostics import Diagnostics
     from perfpath.firstbytes import FirstBytes
     from perfpath.readers.perfdata.formats import Format
     from perfpath.readers.perfdata.stacks import Stack
     from perfpath.readers.perfdata.state import State
     from perfpath.readers.recording import Info, TaskNamespaces
-    from perfpath.tables import Names
+    from perfpath.tables import Array, Names
 
 
 class Recorded:
@@ -48,6 +50,14 @@ class Recorded:
     def packets(self) -> FirstBytes:
         """First bytes of packets by the number in the `packet` column."""
         return self._state.packets
+
+    def follow(self, pid: int) -> Callable[[Array, Array], Array]:
+        """Tell which threads are a process' or its descendants'; to be called before anything is read.
+
+        Returns a function of thread ids and times (ns), which gives bool[n]; it knows what was read so far.
+        """
+        self._state.tasks.follow(pid)
+        return self._state.tasks.kin
 
     def format(self, event: str) -> Format | None:
         """The recording's own description of an event (`net_dev_queue`, `skb:kfree_skb`), None where it has none."""

@@ -34,8 +34,19 @@ class Tasks:
         self.namespaces = TaskNamespaces()
         self._comm = Timeline(missing=-1)
         self._netns = Timeline(missing=0)
+        self._kin = Timeline(missing=0)
+        self._root = -1
         self._waiting: list[TaskRecord] = []
         self._comm.set(0, BEFORE_ALL, names.code("swapper"))
+
+    def follow(self, pid: int) -> None:
+        """From now on tell which threads are a process' or its descendants'. To be called before any record comes."""
+        self._root = pid
+        self._kin.set(pid, BEFORE_ALL, 1)
+
+    def kin(self, tids: Array, times: Array) -> Array:
+        """bool[n]: which threads were the followed process' or its descendants' at these times."""
+        return self._kin.at(tids, times) > 0
 
     def add(self, record: TaskRecord) -> None:
         """Take a record."""
@@ -58,12 +69,21 @@ class Tasks:
         if record.parent is not None:
             comm = self._comm.current.get(record.parent)
             netns = self._netns.current.get(record.parent)
+            self._inherit(record.tid, record.parent, record.time_ns)
         if comm is not None:
             self._comm.set(record.tid, record.time_ns, comm)
         if netns is not None and self._netns.set(record.tid, record.time_ns, netns):
             self.namespaces.tid.append(record.tid)
             self.namespaces.time_ns.append(record.time_ns)
             self.namespaces.netns.append(netns)
+
+    def _inherit(self, tid: int, parent: int, time_ns: int) -> None:
+        """A thread was forked; a number is given anew when its first thread is long gone."""
+        if tid == self._root and time_ns <= 0:  # synthesized by perf: it was there when perf started
+            return
+        kin = self._kin.current.get(parent, 0)
+        if kin or self._kin.current.get(tid, 0):
+            self._kin.set(tid, time_ns, kin)
 
     def comms(self, tids: Array, times: Array) -> Array:
         """Codes of the threads' names, -1 unknown."""
@@ -77,3 +97,4 @@ class Tasks:
         """Drop what only older events would ask for."""
         self._comm.forget(before_ns)
         self._netns.forget(before_ns)
+        self._kin.forget(before_ns)
