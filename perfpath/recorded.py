@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,19 +59,31 @@ def symbols_of(recording: str) -> Symbols | None:
         raise InputError(f"{visible(str(beside))}: it can't be read: {error.strerror}") from error
 
 
-def followed_in(recording: str) -> int | None:
-    """The pid of the command whose flows a capture followed, None where it followed none, or nothing says so."""
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """What a capture says of how it was made. followed: the pid of the command whose flows were followed, -1 for none.
+
+    kernel_filter: what perf's events were filtered by, "" for nothing.
+    """
+
+    followed: int = -1
+    kernel_filter: str = ""
+
+
+def capture_of(recording: str) -> Capture:
+    """What stands in the capture's directory; nothing where there is none. Raises InputError."""
     beside = Path(recording) / "capture.json"
     if not beside.is_file():
-        return None
+        return Capture()
     import json
 
     try:
         facts = json.loads(beside.read_bytes())
     except (OSError, ValueError) as error:
         raise InputError(f"{visible(str(beside))}: it can't be read: {error}") from error
-    pid = facts.get("followed") if isinstance(facts, dict) else None
-    return pid if isinstance(pid, int) and pid > 0 else None
+    facts = facts if isinstance(facts, dict) else {}
+    pid, by = facts.get("followed"), facts.get("kernel_filter")
+    return Capture(pid if isinstance(pid, int) and pid > 0 else -1, by if isinstance(by, str) else "")
 
 
 class Joined:

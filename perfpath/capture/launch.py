@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from perfpath.capture.child import GatedCommand
+from perfpath.capture.kernelfilter import refused
 from perfpath.capture.probe import choose_events, existing, explain
 from perfpath.capture.record import NEEDED, Recorder, unknown_option
 from perfpath.capture.stream import Stream
@@ -52,7 +53,7 @@ class Launcher:
         elif events != self._events:
             self._events = choose_events(self._events, self._diagnostics)
         else:
-            raise explain(words, self.perf)
+            raise refused(self.plan, words) or explain(words, self.perf)
         return self.launch()
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from perfpath.capture.child import GatedCommand, Process
 from perfpath.capture.fork import spawn_tied
+from perfpath.capture.kernelfilter import filtered
 from perfpath.tracepoints import DROPS, perf_name
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def _wishes(plan: Plan, events: tuple[str, ...], command: GatedCommand | None) -
     everything = plan.system_wide or plan.following or command is None
     argv = ["--all-cpus"] if everything or command is None else ["--pid", str(command.pid)]
     for event in events:
-        argv += ["--event", perf_name(event) + (_WITH_STACK if event in DROPS else "")]
+        argv += ["--event", perf_name(event) + (_WITH_STACK if event in DROPS else ""), *filtered(plan, event)]
     if plan.callchains:
         argv.append("-g")
     if plan.buffer is not None:

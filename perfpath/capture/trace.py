@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from perfpath.capture import holder
 from perfpath.capture.child import Process, exec_error, locate
 from perfpath.capture.fork import PR_SET_CHILD_SUBREAPER, prctl, spawn_tied
+from perfpath.capture.kernelfilter import filtered
 from perfpath.capture.record import PIPE_BYTES
 from perfpath.errors import CaptureError
 from perfpath.tracepoints import perf_name
@@ -132,7 +133,7 @@ def _wishes(plan: Plan, events: tuple[str, ...]) -> list[str]:
         # Left alone, perf hides the sshd or terminal above it, and their packets. Naming any process stops that.
         argv += ["--all-cpus", f"--filter-pids={_KTHREADD}"]
     for event in events:
-        argv += ["--event", perf_name(event)]
+        argv += ["--event", perf_name(event), *filtered(plan, event)]
     if plan.buffer is not None:
         argv += ["--mmap-pages", plan.buffer]
     return [*argv, *plan.options]

@@ -32,6 +32,7 @@ def finish(directory: CaptureDirectory, session: Session, inventory: Inventory |
             "command": list(session.plan.command),
             "system_wide": session.plan.system_wide,
             "followed": followed,
+            "kernel_filter": session.plan.kernel_filter,
             "ended": datetime.now(UTC).astimezone().isoformat(),
             "status": session.child_status,
             "diagnostics": session.diagnostics.as_dict(),

@@ -80,6 +80,10 @@ def more_events(options: argparse.Namespace) -> tuple[str, ...]:
     """The tracepoints to record beside the four."""
     if options.backend == "trace":  # its text doesn't say why
         return ()
+    if getattr(options, "kernel_filter", ""):  # what became of a packet can't be told of what was seen in part
+        if getattr(options, "complete", False):
+            raise UsageError("--complete tells what became of packets, which can't be told with --kernel-filter")
+        return ()
     complete = tracepoints.COMPLETE if getattr(options, "complete", False) else ()
     return (*tracepoints.DROPS, *complete)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from perfpath.commands import options as shared
+from perfpath.commands import run
 from perfpath.start_up import import_numpy
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from perfpath.journeys.following import Following
     from perfpath.netns.inventory import Inventory
     from perfpath.readers.recording import Source
+    from perfpath.recorded import Capture
     from perfpath.symbols import Symbols
 
 HELP = """Show the journeys in a saved recording: a perf.data file (of any perf, from any machine; also compressed, in
@@ -29,11 +31,12 @@ IN_MEMORY = 4  # a plain recording read whole takes at most so many times its si
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """What stands beside a recording, None where nothing does."""
+    """What stands beside a recording, None where nothing does. scope: what the summary says of what was recorded."""
 
     inventory: Inventory | None
     symbols: Symbols | None
     following: Following | None
+    scope: str
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -75,10 +78,12 @@ def show(recording: str, options: argparse.Namespace) -> int:
     if getattr(options, "header", False):
         return _header(source, options)
     shared.contents(options)  # what is wrong with them is said before anything is read
-    from perfpath.recorded import symbols_of, topology_of
+    from perfpath.recorded import Capture, capture_of, symbols_of, topology_of
 
     inventory = topology_of(recording, getattr(options, "topology", None))
-    beside = Beside(inventory, symbols_of(recording), following_in(recording, source, options))
+    capture = capture_of(recording) if recording != "-" else Capture()
+    scope = run.FILTERED if capture.kernel_filter else ""
+    beside = Beside(inventory, symbols_of(recording), following_in(capture, source, options), scope)
     from perfpath.commands.results import opened
 
     with opened(options.output, sys.stdout) as stream:
@@ -113,24 +118,21 @@ def _stream(source: Source, beside: Beside, stream: TextIO, options: argparse.Na
     results.finish(source.diagnostics)
 
 
-def following_in(recording: str, source: Source, options: argparse.Namespace) -> Following | None:
+def following_in(capture: Capture, source: Source, options: argparse.Namespace) -> Following | None:
     """What picks out the flows of the command that a capture followed; None where all packets are shown."""
-    from perfpath.recorded import followed_in
-
-    pid = None if recording == "-" or getattr(options, "all_cpus", False) else followed_in(recording)
     follow = getattr(source, "follow", None)
-    if pid is None or follow is None:
+    if capture.followed < 0 or follow is None or getattr(options, "all_cpus", False):
         return None
     from perfpath.commands.results import following_of
 
-    return following_of(follow(pid), source.packets)
+    return following_of(follow(capture.followed), source.packets)
 
 
 def _results(source: Source, beside: Beside, stream: TextIO, options: argparse.Namespace) -> Results:
     from perfpath.commands.results import Results, Shown
 
     wanted = shared.selection(options, source.info)
-    shown = Shown(source.info, beside.inventory, source.packets, beside.following)
+    shown = Shown(source.info, beside.inventory, source.packets, beside.following, beside.scope)
     return Results(stream, options, wanted, shown, live=False)
 
 

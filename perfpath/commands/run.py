@@ -35,6 +35,11 @@ the packets' bytes (--packets); without them, only what happens in the context o
 packets through this host, and replies that are made at once, not those that arrive while somebody else is running.
 --all (or -a) shows everything that this host sends and receives, while the command runs or until Ctrl-C."""
 
+FILTERED = "filtered by the kernel: ways may lack hops"
+NO_CONTENTS = (
+    "filters by contents (--host, --port, --match, ...) need the packets' bytes, which this way of tracing doesn't "
+    "show: trace as root, with --packets auto, socket or tprobe, and --backend record"
+)
 SILENCE = 0.025  # seconds without a byte from perf after which what it gave is shown without waiting for more
 
 
@@ -87,6 +92,13 @@ def add_tracing(parser: argparse.ArgumentParser) -> None:
     add_packets(group)
     shared.add_depth(group)
     group.add_argument("--perf", metavar="PATH", help="the perf to use (default: one that runs on this kernel)")
+    group.add_argument(
+        "--kernel-filter",
+        metavar="EXPR",
+        default="",
+        help="record only the hops of which the kernel finds this true, such as 'name == \"eth0\" && len > 100': "
+        "cheaper, but ways are seen in part, and not what became of packets; filters of whole packets are those below",
+    )
     group.add_argument("-m", "--buffer", metavar="SIZE", help="perf's buffer per CPU, as perf record -m takes it (4M)")
 
 
@@ -117,6 +129,7 @@ def plan_of(
         following=following,
         events=tuple(dict.fromkeys((*main, *shared.more_events(options), *extra))),
         callchains=getattr(options, "why", False),
+        kernel_filter=getattr(options, "kernel_filter", ""),
         backend=options.backend,
         perf=options.perf,
         buffer=options.buffer,
@@ -125,7 +138,12 @@ def plan_of(
 
 def follows(command: tuple[str, ...], options: argparse.Namespace, *, probes: bool) -> bool:
     """Whether the command's flows are followed: there will be bytes. probes: dynamic events show them."""
-    if not command or getattr(options, "all_cpus", False) or options.backend == "trace":
+    return bool(command) and not getattr(options, "all_cpus", False) and shows_bytes(options, probes=probes)
+
+
+def shows_bytes(options: argparse.Namespace, *, probes: bool) -> bool:
+    """Whether there will be packets' bytes, as far as that is known beforehand."""
+    if options.backend == "trace":
         return False
     choice = getattr(options, "packets", "none")
     return probes or choice == "socket" or (choice == "auto" and os.geteuid() == 0)
@@ -136,9 +154,11 @@ def trace(command: tuple[str, ...], options: argparse.Namespace) -> int:
     from perfpath.capture.session import Session
     from perfpath.commands.watching import watched
 
-    shared.contents(options)  # what is wrong with them is said before anything runs
+    contents = shared.contents(options)  # what is wrong with them is said before anything runs
     with ExitStack() as stack:
         main = probed(options, stack)
+        if contents and not shows_bytes(options, probes=bool(main)):
+            raise UsageError(NO_CONTENTS)
         session = stack.enter_context(Session(plan_of(command, options, main=main)))
         session.start()  # perf starts up while the rest is imported and the inventory taken
         import_numpy()
@@ -181,7 +201,7 @@ class Live:
         self._tracker = Tracker(watch.inventory, self._decoder.diagnostics, tracking)
         wanted = shared.selection(options, self._decoder.info)
         info, raw = self._decoder.info, self._decoder.packets
-        shown = Shown(info, watch.inventory, raw, following, "" if following else scope_of(session))
+        shown = Shown(info, watch.inventory, raw, following, scope_of(session))
         self._results = Results(stream, options, wanted, shown, live=True)
         comparable = session.backend == "record"  # certain since the release
         self._joining = Joining(packets, self._decoder) if packets is not None and comparable else None
@@ -231,10 +251,12 @@ class Live:
 
 def scope_of(session: Session) -> str:
     """What the summary says of what was traced, where it wasn't everything."""
-    plan = session.plan
-    if not plan.command or plan.system_wide:
-        return ""
-    return "seen in the command's own context only"
+    plan, found = session.plan, []
+    if plan.command and not plan.system_wide and session.followed is None:
+        found.append("seen in the command's own context only")
+    if plan.kernel_filter:
+        found.append(FILTERED)
+    return ", ".join(found)
 
 
 def sighted(options: argparse.Namespace, watch: Watch, session: Session, stack: ExitStack) -> Watched | None:
