@@ -1,10 +1,12 @@
 """What can be known of an event only in the order of time, before packets are told apart.
 
 `Observer` looks at each batch of EVENTS once and gives the rows that matter to journeys, with these columns added:
-`_kind` int8 (what the event is to us: a number of HOP_NAMES, FREE, COMPANION or READ) and, for hops, int64 columns:
+`_kind` int8 (what the event is to us: a number of HOP_NAMES, FREE, COMPANION or READ) and, for hops, int32 or, where
+there are too many of them, int64 columns:
 `_seq` (its number among all hops), `_before` (the number of the hop before it on the same CPU, -1 none),
-`_idle` (ns since that hop), `_queued` (how many packets its CPU's backlog has got so far), `_burst` (which burst of
-work of its CPU it is in).
+`_queued` (how many packets its CPU's backlog has got so far); and int64 ones:
+`_idle` (ns since that hop, only in batches that have hops without flags: others have no use for it),
+`_burst` (which burst of work of its CPU it is in).
 
 A burst is a stretch of one CPU's softirq work: it ends where a process sends something (then the softirq had
 finished), where the CPU showed nothing for BURST_GAP_NS, or where it has lasted `limit_ns`.
@@ -27,7 +29,6 @@ MAIN_KINDS = len(tracepoints.MAIN)
 FREE, COMPANION, OTHER, READ = range(len(HOP_NAMES), len(HOP_NAMES) + 4)
 FREES = ("skb:consume_skb", "skb:kfree_skb")
 READS = ("skb:skb_copy_datagram_iovec",)
-COLUMNS = ("_seq", "_before", "_idle", "_queued", "_burst")
 NETIF_RX = HOP_NAMES.index("netif_rx")
 IS_TX = np.array([tracepoints.HOP_EVENTS[name].direction == "tx" for name in HOP_NAMES])
 
@@ -74,9 +75,7 @@ class Observer:
         kind = kind if rows is events else kind[wanted]
         self.fallback = is_fallback(events.names["event"])
         hops = np.flatnonzero(hop_mask(kind, fallback=self.fallback))
-        columns = {name: np.full(len(rows), -1, dtype=np.int64) for name in COLUMNS}
-        self._number(rows, hops, kind[hops] == NETIF_RX, columns)
-        return rows.extended(_kind=kind, **columns)
+        return rows.extended(_kind=kind, **self._numbered(rows, hops, kind))
 
     def _without_doubles(self, events: Table) -> Table:
         """Leave out rows that repeat the row before, time and all: perf wrote some records twice under load."""
@@ -94,44 +93,59 @@ class Observer:
     def _identity(self, events: Table, row: int) -> tuple[int, ...]:
         return tuple(int(events[name][row]) for name in _IDENTITY) if row >= 0 else self._last
 
-    def _number(self, rows: Table, hops: Array, into_queue: Array, columns: dict[str, Array]) -> None:
-        seq = np.arange(self._next, self._next + len(hops), dtype=np.int64)
-        self._next += len(hops)
-        columns["_seq"][hops] = seq
-        cpu, time = rows["cpu"][hops], rows["time_ns"][hops]
-        process = context_of(rows["flags"][hops]) == PROCESS
+    def _numbered(self, rows: Table, hops: Array, kind: Array) -> dict[str, Array]:
+        """The columns above, -1 in rows that are no hops."""
+        first, self._next = self._next, self._next + len(hops)
+        small = np.int32 if self._next <= np.iinfo(np.int32).max else np.int64
+        cpu, time, flags, kind = (
+            column if len(hops) == len(rows) else column[hops]
+            for column in (rows["cpu"], rows["time_ns"], rows["flags"], kind)
+        )
+        context = context_of(flags)
+        found = {name: np.empty(len(hops), small) for name in ("_before", "_queued")}
+        found["_burst"] = np.empty(len(hops), np.int64)
+        if (context == UNKNOWN).any():
+            found["_idle"] = np.empty(len(hops), np.int64)
+        process, into_queue = context == PROCESS, kind == NETIF_RX
         order = np.argsort(cpu, kind="stable")
         for part in np.split(order, np.flatnonzero(np.diff(cpu[order])) + 1):
             if len(part):
                 state = self._cpus.setdefault(int(cpu[part[0]]), _Cpu())
-                given = {"at": hops[part], "seq": seq[part], "time": time[part]}
-                self._of_cpu(state, **given, process=process[part], into_queue=into_queue[part], columns=columns)
+                one = self._of_cpu(state, part + first, time[part], process[part], into_queue[part])
+                for name, column in found.items():
+                    column[part] = one[name]
+        found["_seq"] = np.arange(first, self._next, dtype=small)
+        columns = {name: _spread(column, hops, len(rows)) for name, column in found.items()}
+        columns.setdefault("_idle", np.broadcast_to(np.int64(-1), len(rows)))
+        return columns
 
-    def _of_cpu(
-        self,
-        state: _Cpu,
-        *,
-        at: Array,
-        seq: Array,
-        time: Array,
-        process: Array,
-        into_queue: Array,
-        columns: dict[str, Array],
-    ) -> None:
+    def _of_cpu(self, state: _Cpu, seq: Array, time: Array, process: Array, into_queue: Array) -> dict[str, Array]:
+        """The columns of one CPU's hops."""
         before = np.empty_like(seq)
         before[0], before[1:] = state.seq, seq[:-1]
-        idle = np.diff(time, prepend=state.time_ns)
+        idle = np.empty_like(time)
+        idle[0], idle[1:] = time[0] - state.time_ns, time[1:] - time[:-1]
         new = process | (idle > BURST_GAP_NS)
         new[0] |= state.seq < 0
         last_new = np.maximum.accumulate(np.where(new, np.arange(len(new)), -1))
         start = np.where(last_new >= 0, time[last_new], state.burst_ns)
         burst = state.burst + np.cumsum(new)
         queued = state.queued + np.cumsum(into_queue)
-        columns["_before"][at], columns["_idle"][at], columns["_queued"][at] = before, idle, queued
-        columns["_burst"][at] = burst * BURST_PARTS + np.minimum((time - start) // self._limit, BURST_PARTS - 1)
         state.queued = int(queued[-1])
         state.seq, state.time_ns = int(seq[-1]), int(time[-1])
         state.burst, state.burst_ns = int(burst[-1]), int(start[-1])
+        burst *= BURST_PARTS
+        burst += np.minimum((time - start) // self._limit, BURST_PARTS - 1)
+        return {"_before": before, "_idle": idle, "_queued": queued, "_burst": burst}
+
+
+def _spread(values: Array, rows: Array, length: int) -> Array:
+    """A column with these values at some rows, and -1 at the others."""
+    if len(rows) == length:
+        return values
+    column = np.full(length, -1, values.dtype)
+    column[rows] = values
+    return column
 
 
 def kinds_of(events: Names) -> Array:

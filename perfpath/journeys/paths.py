@@ -10,6 +10,10 @@ import numpy as np
 if TYPE_CHECKING:
     from perfpath.tables import Array
 
+BLOCK = 1 << 15
+"""Sightings hashed at once: few enough for what is worked on to stay in the CPU's caches."""
+FEW = 16
+
 
 @dataclass(slots=True)
 class Chains:
@@ -46,13 +50,35 @@ def grouped(begins: Array, *labels: Array) -> Chains:
     """
     starts = np.flatnonzero(begins)
     sizes = np.diff(starts, append=len(begins))
-    position = np.arange(len(begins)) - np.repeat(starts, sizes)
-    word = mixed(position.astype(np.uint64) + np.uint64(1))
-    for label in labels:
-        word = mixed(word ^ (label.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)))
-    sums = np.add.reduceat(word, starts) if len(starts) else word
-    _, example, path = np.unique(sums, return_index=True, return_inverse=True)
+    words = np.empty(len(begins), np.uint64)
+    since = starts.repeat(sizes)
+    for begin in range(0, len(words), BLOCK):
+        part = slice(begin, min(begin + BLOCK, len(words)))
+        word = mixed((np.arange(part.start + 1, part.stop + 1) - since[part]).view(np.uint64))
+        for label in labels:
+            word ^= label[part].astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+            mixed(word)
+        words[part] = word
+    del since
+    sums = np.add.reduceat(words, starts) if len(starts) else words
+    example, path = _distinct(sums)
     return Chains(starts, sizes, path, example)
+
+
+def _distinct(sums: Array) -> tuple[Array, Array]:
+    """(where each distinct value stands first, for each value its number): a pass for each of a few, else sorted."""
+    path = np.full(len(sums), -1, np.int64)
+    examples: list[int] = []
+    left = np.arange(min(len(sums), 1))
+    while len(left) and len(examples) < FEW:
+        examples.append(int(left[0]))
+        path[sums == sums[left[0]]] = len(examples) - 1
+        left = np.flatnonzero(path < 0)
+    if len(left):
+        _, first, others = np.unique(sums[left], return_index=True, return_inverse=True)
+        path[left] = others + len(examples)
+        examples += left[first].tolist()
+    return np.array(examples, np.int64), path
 
 
 def mixed(words: Array) -> Array:

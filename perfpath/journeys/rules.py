@@ -76,7 +76,7 @@ def certain_cuts(seen: Sightings, losses: Losses, gap_ns: int, kernel_thread: Ar
         return cut
     cut[~seen.follows] = START
     _apply(cut, seen.freed, FREE)
-    gap = np.diff(seen.time, prepend=seen.time[:1])
+    gap = since_before(seen.time)
     if losses:
         since = before(seen.time)
         lost = losses.overlap(since, seen.time, seen.cpu) | losses.overlap(since, seen.time, before(seen.cpu))
@@ -130,7 +130,7 @@ class Steps:
 
 def steps_of(seen: Sightings) -> Steps:
     """Compare each sighting with the one before."""
-    from_tx, gap = before(seen.tx), np.diff(seen.time, prepend=seen.time[:1])
+    from_tx, gap = before(seen.tx), since_before(seen.time)
     possible, exact = _length_fits(seen, from_tx)
     same = (seen.dev == before(seen.dev)) & (seen.tx == from_tx)
     alike = (seen.context == before(seen.context)) & (seen.tid == before(seen.tid)) & (seen.cpu == before(seen.cpu))
@@ -141,7 +141,7 @@ def steps_of(seen: Sightings) -> Steps:
         alike & (seen.tx & at_once & ~same | (seen.kind == _NETIF_RX)) | at_once & ~seen.tx,
         (seen.context == INTERRUPT) & ((seen.tx & _alone(seen)) | (at_once & (seen.kind == _RECEIVE))),
     )
-    elsewhere = np.diff(seen.burst >> BURST_BITS, prepend=0) != 0
+    elsewhere = since_before(seen.burst >> BURST_BITS) != 0
     elsewhere |= seen.cpu != before(seen.cpu)
     return Steps(
         from_tx, gap, possible, exact, same, nested, elsewhere, strong & seen.quiet & exact & (gap < DIRECT_NS)
@@ -165,9 +165,17 @@ def before(column: Array) -> Array:
     return np.concatenate((column[:1], column[:-1]))
 
 
+def since_before(column: Array) -> Array:
+    """What each sighting has more than the one before, 0 for the first."""
+    more = np.empty_like(column)
+    more[:1] = 0
+    np.subtract(column[1:], column[:-1], out=more[1:])
+    return more
+
+
 def _length_fits(seen: Sightings, from_tx: Array) -> tuple[Array, Array]:
     """(possible, exact), as `Steps` has them."""
-    change = np.diff(seen.length, prepend=seen.length[:1])
+    change = since_before(seen.length)
     merged = before(seen.kind) == _GRO  # others may have been merged into it
     crossed, forwarded = from_tx & ~seen.tx, ~from_tx & seen.tx
     nested, handed_up = from_tx & seen.tx, ~from_tx & ~seen.tx

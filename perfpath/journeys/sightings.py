@@ -12,12 +12,16 @@ from perfpath.journeys.observe import FREE, IS_TX, context_of, hop_mask
 if TYPE_CHECKING:
     from perfpath.tables import Array, Table
 
+DIGIT = 16
+MOST_BYTES = 2**30  # differences of longer ones don't fit in int32
+
 
 @dataclass(slots=True)
 class Sightings:
     """One entry a hop, sorted by (skbaddr, time); all arrays have the same length.
 
     rows: its row in the observed table. follows: the entry before is of the same address.
+    length: signed, so that it can be subtracted (int32 where they all are small enough).
     kind: number among the hop tracepoints. tx: direction. context: PROCESS, INTERRUPT, UNKNOWN.
     seq, cpu_before, queued, burst: as `observe.Observer` numbers them.
     quiet: nothing else was seen on its CPU since the entry before. freed: the address was freed since the entry before.
@@ -67,7 +71,7 @@ def sighted(observed: Table, *, fallback: bool) -> Sightings:
     marked = np.flatnonzero(hop | free) if free.any() else np.flatnonzero(hop)
     address = observed["skbaddr"][marked]
     order = address_order(address)
-    rows, address = marked[order], address[order]
+    rows, address = order if len(marked) == len(observed) else marked[order], address[order]
     freed = np.zeros(len(rows), dtype=bool)
     if free.any():
         count = np.cumsum(free[rows])
@@ -84,9 +88,9 @@ def sighted(observed: Table, *, fallback: bool) -> Sightings:
         rows=rows,
         follows=follows,
         time=observed["time_ns"][rows],
-        length=observed["len"][rows].astype(np.int64),
+        length=_signed(observed["len"])[rows],
         cpu=observed["cpu"][rows],
-        tid=np.where(observed["tid"][rows] >= 0, observed["tid"][rows], observed["pid"][rows]),
+        tid=_threads(observed, rows),
         dev=observed["dev"][rows],
         kind=kind,
         tx=IS_TX[kind],
@@ -100,23 +104,35 @@ def sighted(observed: Table, *, fallback: bool) -> Sightings:
     )
 
 
+def _signed(length: Array) -> Array:
+    small = int(length.max(initial=0)) <= MOST_BYTES
+    return length.view(np.int32) if small else length.astype(np.int64)
+
+
+def _threads(observed: Table, rows: Array) -> Array:
+    """The thread of each row, its process where nobody knows the thread."""
+    tid: Array = observed["tid"][rows]
+    return tid if tid.min(initial=0) >= 0 else np.where(tid >= 0, tid, observed["pid"][rows])
+
+
 def address_order(address: Array) -> Array:
     """The permutation that sorts by address and leaves equal ones in their order.
 
-    Kernel addresses share high and low bits, so that what differs fits in one word together with the row number; a
-    plain sort of such words is faster than a stable argsort.
+    Kernel addresses share high and low bits. What differs is sorted 16 bits at a time, from the lowest: numpy sorts so
+    small numbers by counting, which is four times faster than comparing.
     """
     count = len(address)
     if count < 2:
         return np.arange(count)
-    lowest = address.min()
-    spread = address - lowest
+    spread = address - address.min()
     common = int(np.bitwise_or.reduce(spread))
     shift = (common & -common).bit_length() - 1 if common else 0
-    index_bits = (count - 1).bit_length()
-    if (common >> shift).bit_length() + index_bits > 63:
+    bits = (common >> shift).bit_length()
+    if bits > 3 * DIGIT:
         return np.argsort(address, kind="stable")
-    words = ((spread >> np.uint64(shift)) << np.uint64(index_bits)) | np.arange(count, dtype=np.uint64)
-    words.sort()
-    order: Array = (words & np.uint64((1 << index_bits) - 1)).astype(np.int64)
+    spread >>= np.uint64(shift)
+    order = np.argsort(spread.astype(np.uint16), kind="stable")
+    for place in range(DIGIT, bits, DIGIT):
+        digits = (spread >> np.uint64(place)).astype(np.uint16)
+        order = order[np.argsort(digits[order], kind="stable")]
     return order

@@ -84,6 +84,7 @@ _UNASKED, _NONE = -2, -1  # in `_reply` and `_request`: not decided yet; decided
 # Columns that a journey's first row carries from pass to pass, and what they hold before the first.
 _KEPT = {"_number": -1, "_reply": _UNASKED, "_request": _UNASKED, "_begins": 0, "_rule": -1, "_origin": NO_ORIGIN}
 
+_SPARSE = 8
 MIN_ROWS = 16_384
 """So many rows are worked through at once whatever is held already; a longer stretch waits for as many new ones."""
 
@@ -166,7 +167,7 @@ class Tracker:
         roles = self._roles(done, number, settled_ns)
         end = done.seen.time[done.chains.starts + done.chains.sizes - 1]
         ready = end < settled_ns - 2 * options.reply_ns if settled_ns != _EVER else np.ones(len(end), dtype=bool)
-        order = np.argsort(number)
+        order = _ascending(number)
         closed = self._result(done, ends, number, roles, order[ready[order]])
         closed = Result(closed.hops, merged(closed.journeys, self._unseen(done, ends)))
         self._outcomes.report(ends, roles, np.flatnonzero(ready))
@@ -204,7 +205,7 @@ class Tracker:
         rows = np.concatenate([first, unseen])
         number = done.observed["_number"][rows]
         new = np.flatnonzero(number < 0)
-        number[new[np.argsort(rows[new])]] = np.arange(self._next, self._next + len(new))
+        number[new[_ascending(rows[new])]] = np.arange(self._next, self._next + len(new))
         self._next += len(new)
         done.observed["_number"][rows] = number
         result: Array = number[: len(first)]
@@ -274,8 +275,20 @@ def _started(observed: Table, *, once: bool = False) -> Table:
     """
     if once:
         views = {name: np.broadcast_to(np.int64(value), len(observed)) for name, value in _KEPT.items()}
-        return observed.extended(**{**views, "_number": np.full(len(observed), _KEPT["_number"], dtype=np.int64)})
+        small = np.int32 if len(observed) < np.iinfo(np.int32).max else np.int64
+        return observed.extended(**{**views, "_number": np.full(len(observed), _KEPT["_number"], dtype=small)})
     return observed.extended(**{name: np.full(len(observed), value, dtype=np.int64) for name, value in _KEPT.items()})
+
+
+def _ascending(distinct: Array) -> Array:
+    """The permutation that sorts numbers of which none is there twice: by a table where they are close together."""
+    least = int(distinct.min(initial=0))
+    span = int(distinct.max(initial=0)) - least + 1
+    if span > _SPARSE * len(distinct):
+        return np.argsort(distinct)
+    place: Array = np.full(span, -1, np.int32 if len(distinct) < np.iinfo(np.int32).max else np.int64)
+    place[distinct - least] = np.arange(len(distinct))
+    return place[place >= 0].astype(np.int64)
 
 
 def _remaining(done: Pass, ready: Array) -> Table:

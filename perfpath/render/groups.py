@@ -33,7 +33,7 @@ def distinct(*columns: Array) -> tuple[list[int], Array]:
         _, first, codes = np.unique(packed, return_index=True, return_inverse=True)
         return first.tolist(), codes
     row_of = np.full(size, -1)
-    row_of[packed] = np.arange(rows)
+    row_of[packed[::-1]] = np.arange(rows - 1, -1, -1)  # the first of each stays
     used = np.flatnonzero(row_of >= 0)
     code_of = np.empty(size, dtype=np.int64)
     code_of[used] = np.arange(len(used))
@@ -42,6 +42,9 @@ def distinct(*columns: Array) -> tuple[list[int], Array]:
 
 def bounds(hops: Table, journeys: Table) -> Array:
     """Where the hops of each journey begin, and the end: hops of journey row i are rows [i] to [i+1] of HOPS."""
+    ends = np.cumsum(journeys["hops"], dtype=np.int64)
+    if len(ends) and int(ends[-1]) == len(hops):  # none of them was shown before
+        return np.concatenate((np.zeros(1, np.int64), ends))
     starts = np.searchsorted(hops["journey"], journeys["journey"])
     return np.append(starts, len(hops))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from perfpath.escape import visible
-from perfpath.render.groups import bounds
+from perfpath.render.groups import bounds, distinct
 from perfpath.render.places import UNKNOWN
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from perfpath.render.places import Namer
     from perfpath.tables import Array, Table
 
+_BY_COUNTING = 1 << 16  # numpy sorts numbers of 16 bits by counting
 STEP = ("event", "direction", "dev", "netns_name", "candidates")
 
 
@@ -94,12 +95,12 @@ class PathBook:
             journeys = journeys.take(np.flatnonzero(journeys["hops"]))
         if not len(journeys):
             return
-        _, first, codes = np.unique(journeys["path"], return_index=True, return_inverse=True)
-        order = np.argsort(codes, kind="stable")
+        first, codes = distinct(journeys["path"])
+        order = np.argsort(codes.astype(np.uint16) if len(first) < _BY_COUNTING else codes, kind="stable")
         groups = np.split(order, np.cumsum(np.bincount(codes))[:-1])
         edges = bounds(result.hops, journeys)
         durations = journeys["end_ns"] - journeys["start_ns"]
-        for row, rows in zip(first.tolist(), groups, strict=True):
+        for row, rows in zip(first, groups, strict=True):
             steps = steps_of(result.hops.take(slice(edges[row], edges[row + 1])))
             path = self._paths.setdefault(steps, Path(steps))
             path.durations.append(durations[rows])
