@@ -87,6 +87,11 @@ class Columns(MutableMapping[str, Array]):
     def __len__(self) -> int:
         return len(self._columns)
 
+    def unshared(self, name: str) -> Array:
+        """A column that nobody else has: a copy, or made for this once where it wasn't made yet."""
+        column = self._columns[name]
+        return column.make() if isinstance(column, Later) else np.array(column)
+
     def extended(self, more: dict[str, Array]) -> Columns:
         """The same with columns added or replaced; what wasn't made stays so."""
         return Columns({**self._columns, **more}, self.length)
@@ -175,14 +180,14 @@ class Table:
         """The same as a DataFrame; category columns become pandas categoricals."""
         import pandas as pd
 
-        return pd.DataFrame(
-            {
-                name: pd.Categorical.from_codes(array, categories=pd.Index(self.names[name].texts, dtype="object"))
-                if name in self.names
-                else np.ascontiguousarray(array)
-                for name, array in self.columns.items()
-            }
-        )
+        columns = self.columns if isinstance(self.columns, Columns) else Columns(dict(self.columns), len(self))
+        frame = {
+            name: pd.Categorical.from_codes(array, categories=pd.Index(self.names[name].texts, dtype="object"))
+            if name in self.names
+            else array
+            for name, array in ((name, np.ascontiguousarray(columns.unshared(name))) for name in columns)
+        }
+        return pd.DataFrame(frame, copy=False)
 
 
 def concatenated(tables: Sequence[Table]) -> Table:

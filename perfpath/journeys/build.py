@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from perfpath import schema
 from perfpath.journeys import locate, rules
 from perfpath.journeys.fold import folded
+from perfpath.journeys.observe import IS_TX
 from perfpath.tables import Later, Names, Table
 
 if TYPE_CHECKING:
@@ -53,36 +54,39 @@ class Builder:
         chains = done.chains
         starts, sizes = chains.starts[chosen], chains.sizes[chosen]
         offsets = np.cumsum(sizes) - sizes
-        hop = np.arange(int(sizes.sum())) - np.repeat(offsets, sizes)
-        at = np.repeat(starts, sizes) + hop
-        hops = self._hops(done, number, chosen, at, hop, fallback=fallback)
+        at = np.arange(int(sizes.sum()), dtype=narrow(len(done.seen)))
+        hop = (at - np.repeat(offsets.astype(at.dtype), sizes)).astype(np.int32, copy=False)
+        at += np.repeat((starts - offsets).astype(at.dtype), sizes)
+        rows = done.seen.rows[at].astype(narrow(len(done.observed)))
+        del at
+        hops = self._hops(done, number, chosen, rows, hop, fallback=fallback)
         return hops, self._journeys(done, number, roles, chosen)
 
-    def _hops(self, done: Pass, number: Array, chosen: Array, at: Array, hop: Array, *, fallback: bool) -> Table:
-        observed, seen, chains = done.observed, done.seen, done.chains
-        rows = seen.rows[at]
-        sizes = chains.sizes[chosen]
+    def _hops(self, done: Pass, number: Array, chosen: Array, rows: Array, hop: Array, *, fallback: bool) -> Table:
+        """HOPS. What is made later holds single columns only: a whole pass is three times as large."""
+        observed, chains = done.observed, done.chains
+        kind, time, sizes, journey = observed["_kind"], observed["time_ns"], chains.sizes[chosen], number[chosen]
         columns: dict[str, Array | Later] = {
             name: gathered(observed[name], rows) for name in EVENT_COLUMNS if name in observed
         }
         columns |= {name: gathered(column, rows) for name, column in folded(observed, fallback=fallback).items()}
         columns |= {
-            "journey": Later(lambda: np.repeat(number[chosen], sizes)),
+            "journey": Later(lambda: np.repeat(journey, sizes)),
             "hop": hop,
-            "direction": Later(lambda: np.where(seen.tx[at], 0, 1)),
-            "delta_ns": Later(lambda: _deltas(observed["time_ns"][rows], hop)),
+            "direction": Later(lambda: np.where(IS_TX[kind[rows]], np.int32(0), np.int32(1))),
+            "delta_ns": Later(lambda: _deltas(time[rows], hop)),
         }
-        columns |= self._places(done, np.repeat(chains.path[chosen], sizes), hop)
+        columns |= self._places(done, chains.path[chosen], sizes, hop)
         names = {
             **observed.names,
             **{name: self._names[name] for name in ("direction", "netns_name", "evidence", "candidates")},
         }
-        return Table.filled(schema.HOPS, len(at), names, **columns)
+        return Table.filled(schema.HOPS, len(rows), names, **columns)
 
-    def _places(self, done: Pass, path: Array, hop: Array) -> dict[str, Array | Later]:
+    def _places(self, done: Pass, path: Array, sizes: Array, hop: Array) -> dict[str, Array | Later]:
         spots = [spot for located in done.located for spot in located.spots]
         offsets = np.cumsum([0, *(len(located.spots) for located in done.located)])
-        which = offsets[path] + hop
+        which = np.repeat(offsets[path].astype(hop.dtype), sizes) + hop
         texts, candidates = self._names["netns_name"], self._names["candidates"]
         netns = np.array([spot.netns for spot in spots], dtype=np.uint32)
         named = np.array([-1 if spot.name is None else texts.code(spot.name) for spot in spots], dtype=np.int32)
@@ -122,7 +126,7 @@ class Builder:
         """The number of each distinct path, new ones numbered in the order of their first journeys."""
         chains = done.chains
         first = np.full(len(chains.example), np.iinfo(np.int64).max)
-        np.minimum.at(first, chains.path, number)
+        np.minimum.at(first, chains.path, number.astype(np.int64, copy=False))
         numbers = np.zeros(len(first), dtype=np.int32)
         for path in np.argsort(first, kind="stable").tolist():
             hops = done.seen.rows[chains.hops_of(path)]
@@ -132,6 +136,11 @@ class Builder:
             )
             numbers[path] = self._paths.setdefault(key, len(self._paths))
         return numbers
+
+
+def narrow(count: int) -> type[np.signedinteger[Any]]:
+    """The dtype for numbers below this."""
+    return np.int32 if count <= np.iinfo(np.int32).max else np.int64
 
 
 def gathered(column: Array, rows: Array) -> Array | Later:

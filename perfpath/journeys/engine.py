@@ -13,7 +13,7 @@ from perfpath.journeys.contents import with_contents
 from perfpath.journeys.observe import IS_TX, PROCESS, both_directions
 from perfpath.journeys.pair import Pairs, paired, unrivalled
 from perfpath.journeys.paths import Chains, grouped
-from perfpath.journeys.sightings import Sightings, sighted
+from perfpath.journeys.sightings import OF_SIGHTINGS, Sightings, sighted
 
 if TYPE_CHECKING:
     from perfpath.firstbytes import FirstBytes
@@ -64,6 +64,9 @@ def run(
     inference: what tells places where there is no inventory. packets: first bytes, by the column `packet`.
     """
     seen = sighted(observed, fallback=fallback)
+    if not observed["_rule"].flags.writeable:  # there are no later passes
+        for name in OF_SIGHTINGS:
+            observed.columns[name] = np.broadcast_to(np.int64(-1), len(observed))
     spots = chaining.spots_of(seen, locator.topology)
     threads = chaining.kernel_threads(observed.names["comm"], observed["comm"][seen.rows], seen.context)
     locator.know_steps(both_directions(observed.names["event"]) and not fallback)
@@ -90,6 +93,7 @@ def run(
         first = np.full(len(chains.example), len(observed))
         np.minimum.at(first, chains.path, seen.rows[chains.starts])
         located = inference.placed(placing.ways(chains), located, np.argsort(first).tolist())
+    seen.forget_order()
     starts = seen.rows[chains.starts]
     keep(observed, "_rule", starts, cuts.rule[chains.starts])
     keep(observed, "_origin", starts, cuts.origin[chains.starts])

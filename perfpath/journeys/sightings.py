@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from perfpath.tables import Array, Table
 
 DIGIT = 16
+OF_SIGHTINGS = ("_before", "_queued", "_burst")
+"""Columns of an observed table that nothing else looks at."""
 MOST_BYTES = 2**30  # differences of longer ones don't fit in int32
 
 
@@ -48,6 +50,12 @@ class Sightings:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def forget_order(self) -> None:
+        """Chains have been made: let go of what only that needs."""
+        self._by_seq = None
+        for name in ("seq", "cpu_before", "queued", "burst", "quiet", "freed"):
+            setattr(self, name, np.empty(0, getattr(self, name).dtype))
 
     def numbered(self, seq: Array) -> tuple[Array, Array]:
         """(which sightings have these numbers, whether there are such): for what isn't found, any sighting."""
