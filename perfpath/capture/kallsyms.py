@@ -6,6 +6,7 @@ the address in fixed width, almost in order already, and stay as they are: parsi
 
 from __future__ import annotations
 
+import threading
 from bisect import bisect_left, bisect_right
 from operator import itemgetter
 from pathlib import Path
@@ -22,9 +23,20 @@ class Kallsyms:
     def __init__(self, path: Path = KALLSYMS) -> None:
         self._path = path
         self._lines: list[bytes] | None = None
+        self._reader: threading.Thread | None = None
+
+    def begin(self) -> None:
+        """Read them meanwhile: the kernel takes a tenth of a second to write them down."""
+        self._reader = threading.Thread(target=self._fill, name="perfpath-kallsyms", daemon=True)
+        self._reader.start()
+
+    def _fill(self) -> None:
+        self._lines = self._read()
 
     def text(self, address: int) -> str | None:
         """`ping_rcv+0xab`, with the module in brackets behind; None where it isn't known."""
+        if self._reader is not None:
+            self._reader.join()
         if self._lines is None:
             self._lines = self._read()
         at = bisect_right(self._lines, b"%016x" % address, key=_DIGITS) - 1

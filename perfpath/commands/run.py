@@ -181,6 +181,20 @@ def trace(command: tuple[str, ...], options: argparse.Namespace) -> int:
         return shared.judged(diagnostics, strict=options.strict, otherwise=status)
 
 
+def warm_up() -> None:
+    """Have at hand what the first packet needs, while perf still starts up: it shall be shown at once."""
+    import numpy as np
+
+    from perfpath.firstbytes import PACKET
+    from perfpath.journeys import following  # noqa: F401
+    from perfpath.packets import joiner  # noqa: F401
+    from perfpath.packets.traits import traits_of
+    from perfpath.readers import perfdata  # noqa: F401
+
+    traits_of(np.zeros(1, PACKET))
+    np.unique(np.zeros(1))  # loads numpy.ma
+
+
 class Live:
     """Journeys shown as they happen."""
 
@@ -194,10 +208,13 @@ class Live:
         self._session = session
         self._watch = watch
         self._version = -1
+        symbols = Kallsyms()
+        symbols.begin()
+        warm_up()
         session.release()
         self._decoder = _decoder(session)
         following = self._following()
-        tracking = shared.tracking(options, self._decoder, Kallsyms())
+        tracking = shared.tracking(options, self._decoder, symbols)
         self._tracker = Tracker(watch.inventory, self._decoder.diagnostics, tracking)
         wanted = shared.selection(options, self._decoder.info)
         info, raw = self._decoder.info, self._decoder.packets
