@@ -105,6 +105,7 @@ def start(options: argparse.Namespace, folder: Path) -> object:
             "perf record, ping": [*record, "--", *ping],
             "perf record --no-bpf-event, ping": [*record, "--no-bpf-event", "--", *ping],
             "perfpath ping": [PERFPATH, "--format", "plain", *ping],
+            "perfpath --packets none ping": [PERFPATH, "--format", "plain", "--packets", "none", *ping],
             "perfpath -a ping": [PERFPATH, "--format", "plain", "-a", *ping],
             "perfpath --backend trace ping": [PERFPATH, "--format", "plain", "--backend", "trace", *ping],
             "perfpath --version": [PERFPATH, "--version"],
@@ -178,6 +179,7 @@ def traffic(options: argparse.Namespace, folder: Path) -> object:
             "perf record -a": ["perf", "record", "-q", "-a", "-o", str(folder / "flood.data"), *EVENTS, "--"],
             "perfpath record -a": [PERFPATH, "record", "-a", "-o", str(folder / "capture")],
             "perfpath -a --format jsonl": [PERFPATH, "-a", "--format", "jsonl", "-o", str(folder / "flood.jsonl")],
+            "perfpath --format jsonl": [PERFPATH, "--format", "jsonl", "-o", str(folder / "flows.jsonl")],
             "perf trace -a": [
                 "perf",
                 "trace",

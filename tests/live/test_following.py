@@ -240,6 +240,43 @@ def test_children_and_daemons(script: str, lab: Lab, tmp_path: Path) -> None:
     assert roles(found.of("icmp")) == {"request": 3, "reply": 3}
 
 
+def test_ipv6_with_neighbour_discovery(lab: Lab, tmp_path: Path) -> None:
+    left, right = lab.namespace("left"), lab.namespace("right")
+    lab.veth(left, "eth0", right, "eth0")
+    for netns, last in ((left, 1), (right, 2)):
+        lab.run(netns, "tee", "/proc/sys/net/ipv6/conf/eth0/accept_dad", stdin="0")
+        lab.run(netns, "tee", "/proc/sys/net/ipv6/conf/eth0/addr_gen_mode", stdin="1")  # no link-local address
+        lab.run(netns, "tee", "/proc/sys/net/ipv6/conf/eth0/disable_ipv6", stdin="0")
+        lab.address(netns, "eth0", f"fd00:5::{last}/64")
+    found = followed(tmp_path, *lab.command(left, "ping", "-6", "-q", "-c3", "-i0.01", "fd00:5::2"))
+    assert found.status == 0
+    said = Counter(
+        (each["packet"]["src"], "icmp_id" in each["packet"]) for each in found.of("icmp6") if len(each["hops"]) == 2
+    )
+    assert said["fd00:5::1", True] == said["fd00:5::2", True] == 3
+    assert said["fd00:5::1", False] >= 1  # who has it?
+    assert said["fd00:5::2", False] >= 1  # I have
+
+
+RECEIVE = "import socket\ns = socket.socket(type=socket.SOCK_DGRAM)\ns.bind(('', 7070))\n"
+RECEIVE += "print('ready', flush=True)\n{}"
+
+
+def test_a_server_that_answers_and_one_that_only_reads(lab: Lab, tmp_path: Path) -> None:
+    net = routed(lab)
+    send = "import socket; s = socket.socket(type=socket.SOCK_DGRAM); s.bind(('', 6060)); s.connect((%r, 7070))\n"
+    send += "for _ in range(200):\n s.send(b'x' * 40000); s.settimeout(0.05)\n try: s.recv(9); break\n"
+    send += " except OSError: pass\n"
+    answer = "data, who = s.recvfrom(65536); s.sendto(b'y', who)"
+    with subprocess.Popen(lab.command(net.left, sys.executable, "-c", send % net.far)) as client:
+        found = followed(tmp_path, *lab.command(net.right, sys.executable, "-c", RECEIVE.format(answer)))
+        assert client.wait(20) == 0
+    asked = [each for each in found.of("udp") if each["packet"].get("dport") == 7070]
+    answered = [each for each in found.of("udp") if each["packet"].get("sport") == 7070]
+    assert asked
+    assert [len(each["hops"]) for each in answered] == [4]
+
+
 def test_without_bytes_it_says_so(lab: Lab, tmp_path: Path) -> None:
     net = routed(lab)
     command = lab.command(net.left, "ping", "-q", "-c1", net.far)
