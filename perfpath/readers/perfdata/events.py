@@ -45,17 +45,32 @@ class EventReader:
         if not whole.all():
             samples, types = samples.take(whole), types[whole]
         pieces = []
+        for plans in self._alike(types):
+            rows = _rows_of(types, plans)
+            rows, columns, refused = self._read_one(buffer, samples, rows, next(iter(plans.values())))
+            if len(plans) > 1:
+                codes = np.zeros(max(plans) + 1, np.int32)
+                codes[list(plans)] = [plan.event for plan in plans.values()]
+                columns["event"] = codes[types[rows]]
+            bad.append(refused)
+            pieces.append((rows, columns))
+        return self._merged(buffer, samples, pieces), np.concatenate(bad)
+
+    def _alike(self, types: Array) -> list[dict[int, Plan]]:
+        """The plans of these tracepoints, those that read the same fields at the same places together.
+
+        Most of the network's tracepoints have one of three layouts, so that a mixed recording is read in large pieces.
+        """
         counts = np.bincount(types) if len(types) else np.empty(0, np.int64)
+        groups: dict[object, dict[int, Plan]] = {}
         for tracepoint in np.flatnonzero(counts).tolist():
-            rows = np.flatnonzero(types == tracepoint) if counts[tracepoint] < len(types) else np.arange(len(types))
             plan = self._state.plan(tracepoint)
             if plan is None:
                 self._unknown(tracepoint, int(counts[tracepoint]))
                 continue
-            rows, columns, refused = self._read_one(buffer, samples, rows, plan)
-            bad.append(refused)
-            pieces.append((rows, columns))
-        return self._merged(buffer, samples, pieces), np.concatenate(bad)
+            shape = plan.shape
+            groups.setdefault(tracepoint if shape is None else shape, {})[tracepoint] = plan
+        return list(groups.values())
 
     def _types(self, heads: Array) -> Array:
         """common_type, the u16 that RAW begins with, in the byte order of RAW."""
@@ -177,6 +192,15 @@ class EventReader:
         if samples.chain is not None and samples.chain_length is not None:
             columns["stack"] = self._state.stacks.intern(buffer, samples.chain, samples.chain_length, self._state.order)
         return columns
+
+
+def _rows_of(types: Array, plans: dict[int, Plan]) -> Array:
+    """Which samples are of these tracepoints."""
+    if len(plans) == 1:
+        return np.flatnonzero(types == next(iter(plans)))
+    mine = np.zeros(1 << 16, bool)
+    mine[list(plans)] = True
+    return np.flatnonzero(mine[types])
 
 
 def _code(field: Field) -> str:

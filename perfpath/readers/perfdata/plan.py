@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from perfpath.readers.perfdata.probed import probed
@@ -36,6 +36,16 @@ class Plan:
     named: dict[str, Field]
     swap_protocol: bool
     probed: Probed | None = None
+    shape: tuple[object, ...] | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        """shape: equal for plans that differ in nothing but their event; None for those that have something special."""
+        special = self.extra or self.named or self.probed is not None
+        fields = {"flags": self.flags, "dev": self.dev, **self.numbers}
+        places = tuple(
+            (name, one and (one.offset, one.size, one.signed, one.kind, one.is_text)) for name, one in fields.items()
+        )
+        object.__setattr__(self, "shape", None if special else (self.format.size, self.swap_protocol, *places))
 
 
 def plan_for(form: Format, event: int, requested: Sequence[str]) -> Plan:

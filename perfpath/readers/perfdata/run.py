@@ -101,10 +101,15 @@ class RunReader:
         elif place < 0 or any(layout.id != place for layout in state.layouts):
             groups = [(next((one for one in state.layouts if one.raw), state.layouts[0]), slice(None))]
         else:
-            ids = words(buffer, np.where(sizes >= place + 8, at + place, at), state.order)
-            attrs = state.attrs_of(ids)
-            layouts = np.array([*state.layout_of_attr, 0])[attrs]  # unknown ids are told of later
-            groups = [(one, np.flatnonzero(layouts == n)) for n, one in enumerate(state.layouts)]
+            fits = sizes >= place + 8
+            ids = words(buffer, at + place if fits.all() else np.where(fits, at + place, at), state.order)
+            layouts = np.array([*state.layout_of_attr, 0], np.int16)[
+                state.attrs_of(ids)
+            ]  # unknown ids are told of later
+            if (layouts == layouts[0]).all():
+                groups = [(state.layouts[layouts[0]], slice(None))]
+            else:
+                groups = [(one, np.flatnonzero(layouts == n)) for n, one in enumerate(state.layouts)]
         for layout, rows in groups:
             if not layout.raw:
                 self._other(len(at[rows]))

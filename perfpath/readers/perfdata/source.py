@@ -8,10 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-import numpy as np
-
 from perfpath.errors import InputError
-from perfpath.readers.perfdata.columns import Columns, one_column
+from perfpath.readers.perfdata.collect import EVENT_BYTES, Collector
 from perfpath.readers.perfdata.decoder import RecordDecoder
 from perfpath.readers.perfdata.file import PerfFile
 from perfpath.readers.perfdata.header import FILE_HEADER_SIZE, PIPE_HEADER_SIZE, Section, byte_order
@@ -20,12 +18,12 @@ from perfpath.readers.perfdata.recorded import Recorded
 from perfpath.readers.perfdata.state import State
 from perfpath.readers.perfdata.timeline import BEFORE_ALL
 from perfpath.readers.recording import Info
-from perfpath.tables import Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from perfpath.readers.perfdata.stream import Stream
+    from perfpath.tables import Table
 
 CHUNK = 1 << 22
 """Bytes read at once: few enough for the decoder's columns to stay in the CPU's caches."""
@@ -62,6 +60,7 @@ class FileSource(Recorded):
     def __init__(self, state: State, parts: list[tuple[BinaryIO, Section]], batch_bytes: int | None) -> None:
         self._state = state
         self._batch_bytes = batch_bytes
+        self._size = sum(section.size for _, section in parts)
         several = len(parts) > 1
         self._decoder = RecordDecoder(state, whole=batch_bytes is None, by_rounds=not several)
         self._parts = [
@@ -72,7 +71,10 @@ class FileSource(Recorded):
     def batches(self) -> Iterator[Table]:
         """EVENTS in time order: one table, or pieces of bounded size. To be called once."""
         if self._batch_bytes is None:
-            yield whole(list(self._tables(CHUNK)))
+            every = Collector(self._size // EVENT_BYTES)
+            for table in self._tables(CHUNK):
+                every.add(table)
+            yield every.table()
             return
         yield from gathered(self._tables(max(min(CHUNK, self._batch_bytes), 1 << 16)), self._batch_bytes // 64)
 
@@ -179,28 +181,11 @@ def _read_some(stream: BinaryIO, size: int) -> bytes:
 
 def gathered(tables: Iterator[Table], rows: int) -> Iterator[Table]:
     """Tables put together until they have so many rows."""
-    waiting: list[Table] = []
+    waiting = Collector(rows)
     for table in tables:
-        waiting.append(table)
-        if sum(map(len, waiting)) >= rows:
-            yield whole(waiting)
-            waiting = []
-    if waiting:
-        yield whole(waiting)
-
-
-def whole(tables: list[Table]) -> Table:
-    """Tables of one source as one, sorted by time; it empties the list, so that nothing is kept twice."""
-    columns: Columns = {}
-    filled = [table for table in tables if len(table)] or tables[-1:]
-    names = filled[0].names
-    lengths = [len(table) for table in filled]
-    tables.clear()
-    present = dict.fromkeys(name for table in filled for name in table.columns)
-    for name in present:
-        columns[name] = one_column(name, [table.columns.pop(name, None) for table in filled], lengths)
-    result = Table(columns, names)
-    times = result["time_ns"]
-    if len(times) > 1 and not bool((times[1:] >= times[:-1]).all()):
-        result = result.take(np.argsort(times, kind="stable"))
-    return result
+        waiting.add(table)
+        if len(waiting) >= rows:
+            yield waiting.table()
+            waiting = Collector(rows)
+    if waiting.begun:
+        yield waiting.table()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from perfpath.readers.perfdata.timeline import BEFORE_ALL, Timeline
 from perfpath.readers.recording import TaskNamespaces
 
@@ -32,8 +34,8 @@ class Tasks:
 
     def __init__(self, names: Names) -> None:
         self.namespaces = TaskNamespaces()
-        self._comm = Timeline(missing=-1)
-        self._netns = Timeline(missing=0)
+        self._comm = Timeline(-1, np.int32)
+        self._netns = Timeline(0, np.uint32)
         self._kin = Timeline(missing=0)
         self._root = -1
         self._waiting: list[TaskRecord] = []

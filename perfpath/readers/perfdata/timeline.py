@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,9 +17,10 @@ _COMPACT_AT = 4096
 class Timeline:
     """Entries (tid, time_ns, value), written in time order for each thread."""
 
-    def __init__(self, missing: int) -> None:
+    def __init__(self, missing: int, dtype: type[np.integer[Any]] = np.int64) -> None:
         self.current: dict[int, int] = {}
         self._missing = missing
+        self._dtype = dtype
         self._tid: list[int] = []
         self._time: list[int] = []
         self._value: list[int] = []
@@ -40,9 +41,9 @@ class Timeline:
     def at(self, tids: Array, times: Array) -> Array:
         """The value for each (tid, time); "missing" where none is known."""
         if not self._tid:
-            return np.full(len(tids), self._missing, np.int64)
+            return np.full(len(tids), self._missing, self._dtype)
         if self._index is None:
-            self._index = _Index(self._tid, self._time, self._value)
+            self._index = _Index(self._tid, self._time, np.array(self._value, self._dtype))
         return self._index.look_up(tids, times, self._missing)
 
     def forget(self, before_ns: int) -> None:
@@ -67,10 +68,12 @@ class Timeline:
 class _Index:
     """The entries sorted by (tid, time), with each thread's first row and number of rows."""
 
-    def __init__(self, tids: list[int], times: list[int], values: list[int]) -> None:
+    def __init__(self, tids: list[int], times: list[int], values: Array) -> None:
         tid, time = np.array(tids, np.int64), np.array(times, np.int64)
         order = np.lexsort((np.arange(len(tid)), time, tid))
-        self._time, self._value = time[order], np.array(values, np.int64)[order]
+        self._time, self._value = time[order], values[order]
+        self._settled_ns = int(time.max())
+        self._now: Array | None = None
         self._tids, self._first, self._count = np.unique(tid[order], return_index=True, return_counts=True)
         # times become ranks, so that thread and time fit in one sortable number
         self._ranks = np.unique(self._time)
@@ -93,13 +96,25 @@ class _Index:
 
     def look_up(self, tids: Array, times: Array, missing: int) -> Array:
         """The value of the last entry that isn't newer than the time."""
+        if self._table is not None and int(times.min(initial=self._settled_ns)) >= self._settled_ns:
+            found: Array = self._current(missing).take(
+                tids.astype(np.int32, copy=False).view(np.uint32), mode="clip"
+            )  # -1 is the last, too
+            return found
         thread = self._threads(tids)
         row = self._last[thread]
-        found: Array = self._value[row]
+        found = self._value[row]
         earlier = np.flatnonzero((self._time[row] > times) | (thread < 0))
         if len(earlier):
             found[earlier] = self._among_several(thread[earlier], times[earlier], missing)
         return found
+
+    def _current(self, missing: int) -> Array:
+        """What is true of each thread when all entries have come, by its tid; the last is that of unknown ones."""
+        if self._now is None:
+            self._now = np.full(int(self._tids[-1]) + 2, missing, self._value.dtype)
+            self._now[self._tids] = self._value[self._last]
+        return self._now
 
     def _among_several(self, thread: Array, times: Array, missing: int) -> Array:
         key = thread.astype(np.int64) * (len(self._ranks) + 1) + np.searchsorted(self._ranks, times, "right")
