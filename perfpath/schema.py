@@ -101,6 +101,8 @@ JOURNEYS = (
     Column(
         "cut", "category", "", "the rule that ended the chain, where it was cut from a later hop of the same skbaddr"
     ),
+    Column("parent", "int64", "", "the journey whose packet it was made of, where that is known"),
+    Column("lineage", "category", "", "what it is to that: segment, fragment, retransmission, copy, flooded copy, ..."),
     Column("outcome", "category", "", "dropped, delivered, answered, left, merged, copied; missing where unknown"),
     Column("reason", "category", "", "of a drop: why, in the recording's own words; missing before kernel 5.17"),
     Column("location", "category", "", "of a drop: the function, or its address where its name isn't known"),

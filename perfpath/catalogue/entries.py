@@ -153,6 +153,12 @@ def ends() -> dict[str, str]:
     return dict(_toml("ends.toml"))
 
 
+@cache
+def lineage() -> dict[str, str]:
+    """What a packet is to the one in whose course it was made, by a function between them; the first that fits."""
+    return dict(_toml("lineage.toml"))
+
+
 def _lists(entry: dict[str, Any]) -> dict[str, Any]:
     return {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
 

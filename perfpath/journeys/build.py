@@ -24,10 +24,15 @@ REQUEST, REPLY = 0, 1
 
 @dataclass(slots=True)
 class Roles:
-    """For each chain the journey that answers it, and the one it answers, by their numbers; -1 for none."""
+    """For each chain the journey that answers it, and the one it answers, by their numbers; -1 for none.
+
+    parent, lineage: the journey it was made of, and what it is to that (a code of the builder's names); -1 likewise.
+    """
 
     reply: Array
     request: Array
+    parent: Array
+    lineage: Array
 
 
 @dataclass(slots=True)
@@ -42,6 +47,7 @@ class Builder:
             "candidates": Names(),
             "role": Names(("request", "reply")),
             "cut": Names(rules.RULES[rules.FREE :]),
+            "lineage": Names(),
         }
     )
     _paths: dict[tuple[object, ...], int] = field(default_factory=dict)
@@ -105,7 +111,7 @@ class Builder:
         reply, request = roles.reply[chosen], roles.request[chosen]
         follower = np.minimum(last + 1, len(seen) - 1)
         cut = np.where((follower > last) & seen.follows[follower], done.cut[follower], rules.START)
-        names = {name: self._names[name] for name in ("role", "cut")}
+        names = {name: self._names[name] for name in ("role", "cut", "lineage")}
         return Table.filled(
             schema.JOURNEYS,
             len(chosen),
@@ -118,9 +124,15 @@ class Builder:
             path=self._numbered(done, number)[chains.path[chosen]],
             role=np.where(request >= 0, REPLY, np.where(reply >= 0, REQUEST, -1)),
             peer=np.maximum(np.maximum(request, reply), -1),
+            parent=roles.parent[chosen],
+            lineage=roles.lineage[chosen],
             complete=done.complete[chosen],
             cut=np.where((cut <= rules.START) | (cut == rules.GAP), -1, cut - rules.FREE),
         )
+
+    def lineage_codes(self, reasons: tuple[str, ...]) -> Array:
+        """The codes of these words in the column `lineage`, and one more: that of -1."""
+        return np.array([*(self._names["lineage"].code(text) for text in reasons), -1], dtype=np.int64)
 
     def _numbered(self, done: Pass, number: Array) -> Array:
         """The number of each distinct path, new ones numbered in the order of their first journeys."""

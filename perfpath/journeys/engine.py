@@ -10,6 +10,7 @@ import numpy as np
 from perfpath.journeys import chains as chaining
 from perfpath.journeys import locate, rules, split
 from perfpath.journeys.contents import with_contents
+from perfpath.journeys.lineage import Lineage, lineage
 from perfpath.journeys.observe import IS_TX, PROCESS, both_directions
 from perfpath.journeys.pair import Pairs, paired, unrivalled
 from perfpath.journeys.paths import Chains, grouped
@@ -17,6 +18,7 @@ from perfpath.journeys.sightings import OF_SIGHTINGS, Sightings, sighted
 
 if TYPE_CHECKING:
     from perfpath.firstbytes import FirstBytes
+    from perfpath.journeys.causality import Stacks
     from perfpath.journeys.infer import Inference
     from perfpath.journeys.locate import Located, Locator
     from perfpath.journeys.losses import Losses
@@ -34,7 +36,7 @@ class Pass:
     """What one pass found. Arrays by chain are in the order of `seen`, which is that of addresses.
 
     cut: the rule at each sighting. located: the solution of each distinct path. doubtful: mask over the sightings.
-    begins: the namespace each reply began in as its request told, 0 for none.
+    begins: the namespace each reply began in as its request told, 0 for none. lineage: None where nothing tells of any.
     """
 
     observed: Table
@@ -46,6 +48,7 @@ class Pass:
     pairs: Pairs
     begins: Array
     complete: Array
+    lineage: Lineage | None = None
 
 
 def run(
@@ -58,15 +61,18 @@ def run(
     fallback: bool,
     inference: Inference | None = None,
     packets: FirstBytes | None = None,
+    stacks: Stacks | None = None,
 ) -> Pass:
     """Follow all packets in an observed table.
 
     inference: what tells places where there is no inventory. packets: first bytes, by the column `packet`.
+    stacks: what compares the recording's call stacks.
     """
     seen = sighted(observed, fallback=fallback)
     if not observed["_rule"].flags.writeable:  # there are no later passes
         for name in OF_SIGHTINGS:
             observed.columns[name] = np.broadcast_to(np.int64(-1), len(observed))
+    caused = None if stacks is None else stacks.caused(observed, seen)
     spots = chaining.spots_of(seen, locator.topology)
     threads = chaining.kernel_threads(observed.names["comm"], observed["comm"][seen.rows], seen.context)
     locator.know_steps(both_directions(observed.names["event"]) and not fallback)
@@ -99,7 +105,10 @@ def run(
     keep(observed, "_origin", starts, cuts.origin[chains.starts])
     joined = cuts.rule == rules.JOINED
     begins = placing.told[chains.starts]
-    return Pass(observed, seen, cuts.rule, cuts.doubtful & joined, chains, located, pairs, begins, complete)
+    kin = lineage(
+        seen, chains, observed, caused=caused, packets=packets, named=() if stacks is None else tuple(stacks.reasons)
+    )
+    return Pass(observed, seen, cuts.rule, cuts.doubtful & joined, chains, located, pairs, begins, complete, kin)
 
 
 def keep(observed: Table, name: str, rows: Array, values: Array) -> None:

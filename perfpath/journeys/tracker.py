@@ -10,6 +10,7 @@ import numpy as np
 from perfpath import tracepoints
 from perfpath.journeys import engine, rules
 from perfpath.journeys.build import Builder, Roles
+from perfpath.journeys.causality import Stacks
 from perfpath.journeys.causes import Causes
 from perfpath.journeys.chains import NO_ORIGIN
 from perfpath.journeys.engine import keep
@@ -83,6 +84,7 @@ _EVER = np.iinfo(np.int64).max
 _UNASKED, _NONE = -2, -1  # in `_reply` and `_request`: not decided yet; decided, and there is none
 # Columns that a journey's first row carries from pass to pass, and what they hold before the first.
 _KEPT = {"_number": -1, "_reply": _UNASKED, "_request": _UNASKED, "_begins": 0, "_rule": -1, "_origin": NO_ORIGIN}
+_KEPT |= {"_parent": -1, "_lineage": -1}
 
 _SPARSE = 8
 MIN_ROWS = 16_384
@@ -107,6 +109,7 @@ class Tracker:
         self._builder = Builder()
         self._inference = Inference()
         self._steps = Steps(self._options.symbols, self._options.stacks, diagnostics)
+        self._stacks = Stacks(self._options.symbols, self._options.stacks)
         self._outcomes = Outcomes(Causes(self._options.symbols, self._options.stacks), diagnostics)
         self._held: Table | None = None
         self._new: list[Table] = []
@@ -161,6 +164,7 @@ class Tracker:
             fallback=fallback,
             inference=self._inference,
             packets=options.packets,
+            stacks=self._stacks,
         )
         ends = self._outcomes.look(done, options.gap_ns)
         number = self._numbers(done, ends.unseen)
@@ -233,7 +237,22 @@ class Tracker:
         keep(done.observed, "_begins", settled, done.begins[answers[final]])
         keep(done.observed, "_reply", first, reply)
         keep(done.observed, "_request", first, request)
-        return Roles(now_reply, now_request)
+        return Roles(now_reply, now_request, *self._lineage(done, number))
+
+    def _lineage(self, done: Pass, number: Array) -> tuple[Array, Array]:
+        """(parent, lineage) of each chain, as `Roles` has them; what was told once stays so."""
+        first = done.seen.rows[done.chains.starts]
+        parent, reason = done.observed["_parent"][first], done.observed["_lineage"][first]
+        if done.lineage is None:
+            return parent, reason
+        codes = self._builder.lineage_codes(done.lineage.reasons)
+        told = np.where(done.lineage.parent >= 0, number[done.lineage.parent], -1)
+        parent, reason = parent.copy(), reason.copy()
+        new = (parent < 0) & ((told >= 0) | (reason < 0))
+        parent[new], reason[new] = told[new], codes[done.lineage.reason[new]]
+        keep(done.observed, "_parent", first, parent)
+        keep(done.observed, "_lineage", first, reason)
+        return parent, reason
 
     def _report(self, done: Pass, ready: Array, closed: Result) -> None:
         """Count what was cut, and what is doubtful, of the journeys that are closed now."""

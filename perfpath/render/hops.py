@@ -9,7 +9,7 @@ from perfpath.render.packet import words
 from perfpath.render.places import UNKNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from perfpath.render.places import Namer
     from perfpath.tables import Table
@@ -44,6 +44,7 @@ class Packet(NamedTuple):
     """One journey; texts are escaped.
 
     peer: -1 for none; cut: the rule that cut it off, "" for none; words: what the packet is, "" unknown.
+    parent: the packet it was made of, -1 for none known; lineage: what it is to that, "" likewise.
     """
 
     journey: int
@@ -56,6 +57,13 @@ class Packet(NamedTuple):
     role: str
     cut: str
     words: str
+    parent: int = -1
+    lineage: str = ""
+
+    @property
+    def descent(self) -> str:
+        """What it was made of, in words: `flooded copy of 3`; "" where it is a packet of its own."""
+        return f"{self.lineage} of {self.parent}" if self.parent >= 0 else self.lineage
 
     @property
     def pairing(self) -> str:
@@ -67,13 +75,29 @@ class Packet(NamedTuple):
 
 def packets_of(table: Table) -> Iterator[Packet]:
     """The rows of a JOURNEYS table."""
-    columns = ("journey", "skbaddr", "start_ns", "end_ns", "hops", "peer", "complete")
+    columns = ("journey", "skbaddr", "start_ns", "end_ns", "hops", "peer", "complete", "parent")
     numbers = zip(*(table[column].tolist() for column in columns), strict=True)
-    for (journey, skbaddr, start, end, hops, peer, complete), role, cut, told in zip(
-        numbers, table.texts("role"), table.texts("cut"), words(table), strict=True
+    for (journey, skbaddr, start, end, hops, peer, complete, parent), role, cut, lineage, told in zip(
+        numbers, table.texts("role"), table.texts("cut"), table.texts("lineage"), words(table), strict=True
     ):
         texts = visible(role or ""), visible(cut or ""), told
-        yield Packet(journey, skbaddr, start, end, hops, peer, complete, *texts)
+        yield Packet(journey, skbaddr, start, end, hops, peer, complete, *texts, parent, visible(lineage or ""))
+
+
+def branched(packets: Iterable[Packet]) -> list[tuple[int, Packet]]:
+    """Packets with their depth, each followed by what was made of it; 0 for those whose origin isn't among them."""
+    known = {packet.journey: packet for packet in packets}
+    made: dict[int, list[Packet]] = {}
+    roots: list[Packet] = []
+    for packet in known.values():
+        (made.setdefault(packet.parent, []) if packet.parent in known else roots).append(packet)
+    found: list[tuple[int, Packet]] = []
+    waiting = [(0, packet) for packet in reversed(roots)]
+    while waiting:
+        depth, packet = waiting.pop()
+        found.append((depth, packet))
+        waiting += [(depth + 1, child) for child in reversed(made.get(packet.journey, ()))]
+    return found
 
 
 def hops_of(table: Table, namer: Namer) -> Iterator[Hop]:

@@ -1,7 +1,7 @@
 r"""One journey a line: the format for programs, and a contract. Version 1:
 
     {"journey": 0, "skbaddr": "0xffff96d481988700", "start_ns": 0, "end_ns": 20000, "role": "request", "peer": 1,
-     "packet": null, "outcome": null, "complete": true,
+     "packet": null, "parent": null, "lineage": null, "outcome": null, "complete": true,
      "hops": [{"time_ns": 0, "event": "net_dev_queue", "direction": "tx", "dev": "docker0", "len": 98,
                "cpu": 0, "pid": 2563, "comm": "ping",
                "netns": {"inum": 4026531957, "name": "host"}, "evidence": "unique-name"}]}
@@ -14,6 +14,10 @@ r"""One journey a line: the format for programs, and a contract. Version 1:
 
 "kind" is dropped, delivered, answered, left, merged or copied. "after_hop" counts from 0, and is null for a packet that
 no device saw: its "hops" are empty. "pid" and "comm" are who got a delivered packet, or sent one that no device saw.
+
+"parent" is the journey whose packet this one was made of, "lineage" what it is to that: "segment", "fragment",
+"retransmission", "copy", "flooded copy", "broadcast copy" and others may come. Both are null for a packet of its own,
+and where nobody knows; "lineage" without "parent" is a packet whose origin wasn't seen. (Added within version 1.)
 
 Times are integer nanoseconds of the recording's clock. What isn't
 known is null. A hop that may be in one of several namespaces has "netns": null, "evidence": null and, after them,
@@ -111,13 +115,15 @@ def _chunk(journeys: Table, hops: Table, edges: Array, namer: Namer, between: st
 def _openings(journeys: Table) -> Iterator[str]:
     """What stands before a journey's first hop."""
     roles = [_text(text) for text in (*journeys.names["role"].texts, None)]
-    columns = ("journey", "skbaddr", "start_ns", "end_ns", "role", "peer", "complete")
-    for journey, skbaddr, start, end, role, peer, complete, packet, outcome in zip(
+    kinds = [_text(text) for text in (*journeys.names["lineage"].texts, None)]
+    columns = ("journey", "skbaddr", "start_ns", "end_ns", "role", "peer", "complete", "parent", "lineage")
+    for journey, skbaddr, start, end, role, peer, complete, parent, lineage, packet, outcome in zip(
         *(journeys[column].tolist() for column in columns), as_json(journeys), outcomes_as_json(journeys), strict=True
     ):
         yield (
             f'{{"journey": {journey}, "skbaddr": "{skbaddr:#x}", "start_ns": {start}, "end_ns": {end}, '
             f'"role": {roles[role]}, "peer": {peer if peer >= 0 else "null"}, "packet": {packet}, '
+            f'"parent": {parent if parent >= 0 else "null"}, "lineage": {kinds[lineage]}, '
             f'"outcome": {outcome}, "complete": {"true" if complete else "false"}, "hops": ['
         )
 

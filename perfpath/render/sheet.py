@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from perfpath.tables import Array, Table
 
 OF_JOURNEY = ("journey", "role", "peer", "path", "complete", "outcome", "reason", "location", "hook")
+LINEAGE = ("parent", "lineage")
 NUMBERS = ("hop", "time_ns", "delta_ns")
 PLACE = ("event", "direction", "dev", "netns", "netns_name", "evidence", "candidates")
 TASK = ("protocol", "cpu", "pid", "tid", "comm")
 SPANS = ("queue_ns", "xmit_ns", "backlog_ns")
-HEADER = (*OF_JOURNEY, *NUMBERS, *PLACE, "len", *TASK, "skbaddr", *SPANS, *FACTS)
+HEADER = (*OF_JOURNEY, *NUMBERS, *PLACE, "len", *TASK, "skbaddr", *SPANS, *FACTS, *LINEAGE)
 CHUNK = 16384  # journeys at once: bounds the memory
 
 _MISSING = {column.name: column.missing for column in (*schema.HOPS, *schema.JOURNEYS)}
@@ -57,7 +58,7 @@ class SheetWriter:
 def _text(journeys: Table, hops: Table, edges: Array) -> str:
     """The rows of some journeys; what repeats is formatted once for each combination, quoted by the csv module."""
     of_journey = _rows(journeys, OF_JOURNEY)
-    facts = _rows(journeys, FACTS)
+    facts = _rows(journeys, (*FACTS, *LINEAGE))
     rows = np.repeat(np.arange(len(journeys)), np.diff(edges)).tolist()
     lead, tail = [of_journey[row] for row in rows], [facts[row] for row in rows]
     columns = (hops[name].tolist() for name in NUMBERS)

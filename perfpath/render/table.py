@@ -98,7 +98,10 @@ class TableWriter:
             path.append("  incomplete", DOUBT)
         numbers = (str(packet.journey), self._clock.text(packet.start_ns), str(packet.hops), span)
         peer = str(packet.peer) if packet.peer >= 0 else ""
-        return [Text(cell) for cell in (*numbers, packet.role, peer, packet.words)], path
+        return [
+            Text(cell)
+            for cell in (*numbers, packet.role, peer, "  ".join(filter(None, (packet.descent, packet.words))))
+        ], path
 
     def _path(self, path: Path) -> Text:
         text = Text()

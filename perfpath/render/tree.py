@@ -18,7 +18,7 @@ from perfpath.render.cells import width
 from perfpath.render.clock import Clock
 from perfpath.render.colours import DIM, DOUBT, DROP, Colours
 from perfpath.render.drops import drops_of
-from perfpath.render.hops import hops_of, packets_of
+from perfpath.render.hops import branched, hops_of, packets_of
 from perfpath.render.limits import Limit
 from perfpath.render.line import Line, printable
 from perfpath.render.places import Namer
@@ -69,6 +69,7 @@ class TreeStream:
         self._colours = Colours()
         self._arrow = "\N{RIGHTWARDS ARROW}" if console.encoding.startswith("utf") else ">"
         self._place_cells = PLACE_CELLS
+        self._branch = "\N{BOX DRAWINGS LIGHT UP AND RIGHT} " if console.encoding.startswith("utf") else "`- "
         self._columns: int | None = None
         self._last = -1
         self._cross = "\N{MULTIPLICATION X}" if console.encoding.startswith("utf") else "x"
@@ -94,11 +95,11 @@ class TreeStream:
             hops.setdefault(hop.journey, []).append(hop)
         drops = self._new_drops(update)
         lines: list[Line] = []
-        for packet in packets_of(shown.journeys):
+        for depth, packet in branched(packets_of(shown.journeys)):
             self._shown.add(packet.journey)
             for hop in hops.get(packet.journey, ()):
                 if hop.journey != self._last:
-                    lines += self._header(packet, hop, ended=hop.journey in ended)
+                    lines += self._header(packet, hop, ended=hop.journey in ended, depth=depth)
                     self._last = hop.journey
                 lines += self._hop(hop)
             lines += self._drop(packet, drops.pop(packet.journey, None))
@@ -151,11 +152,16 @@ class TreeStream:
             lines += [Line(DETAILS).add("look at ", DIM).add(text) for text in drop.look]
         return lines
 
-    def _header(self, packet: Packet, first: Hop, *, ended: bool) -> list[Line]:
-        """What is known of the packet; when it began and its address only where it is shown first."""
-        line = Line().add(f"packet {packet.journey}", "bold")
+    def _header(self, packet: Packet, first: Hop, *, ended: bool, depth: int = 0) -> list[Line]:
+        """What is known of the packet; when it began and its address only where it is shown first.
+
+        depth: how far it is from the packet it branched off, where that is shown above.
+        """
+        line = Line().add("  " * (depth - 1) + self._branch if depth else "").add(f"packet {packet.journey}", "bold")
         if first.number:
             line.add(" (continued, ended)" if ended else " (continued)", DIM)
+        if packet.descent:
+            line.add(f"  {packet.descent}", "bold")
         if packet.pairing:
             line.add(f"  {packet.pairing}", "bold")
         if packet.words:

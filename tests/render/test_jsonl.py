@@ -28,7 +28,8 @@ def objects(story: Story) -> list[dict[str, Any]]:
 def test_the_contract(bridge_ping: Story) -> None:
     first = objects(bridge_ping)[0]
     assert list(first) == [
-        *("journey", "skbaddr", "start_ns", "end_ns", "role", "peer", "packet", "outcome", "complete", "hops")
+        *("journey", "skbaddr", "start_ns", "end_ns", "role", "peer", "packet"),
+        *("parent", "lineage", "outcome", "complete", "hops"),
     ]
     assert first["skbaddr"] == "0xffff96d481988700"
     assert (first["start_ns"], first["end_ns"], first["role"], first["peer"]) == (0, 18000, "request", 1)
