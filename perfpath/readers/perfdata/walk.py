@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 LANE_BYTES = 4096
 _SEARCHED = 64  # slots from the nominal beginning of a lane in which a record is looked for
 _FEWEST_LANES = 8
+_AT_ONCE = 4  # steps between two looks at which lanes have ended
+_RUNNING = 64  # the walk goes on while one in so many lanes runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,24 +130,27 @@ def _guesses(kinds: Array, sizes: Array, slots: int) -> Offsets:
 def _walk(sizes: Array, begins: Offsets, ends: Offsets, slots: int) -> tuple[Offsets, Offsets, Offsets]:
     """All lanes at once: places passed (step, lane), how many of them are before the lane's end, and where it left.
 
-    A lane that meets a size that can't be stays there; it is told by its exit.
+    A lane that meets a size that can't be stays there; it is told by its exit. When few are left that haven't ended
+    (where nothing looked like a sample for long), they leave where they are: plain steps lead on from there.
     """
-    place, steps = begins.copy(), []
-    running = True
-    while running:
-        before = place
-        for _ in range(8):
+    ahead = sizes >> 3
+    place, steps = begins, []
+    running = len(begins)
+    while running > len(begins) // _RUNNING:
+        for _ in range(_AT_ONCE):
             steps.append(place)
-            place = np.minimum(place + (sizes[place] >> 3), slots)
-        running = bool(((place < ends) & (place != before)).any())
+            before, place = place, place + ahead.take(place, mode="clip")  # the last is the zeros behind the data
+        running = int(np.count_nonzero((place < ends) & (place != before)))
     steps.append(place)
     passed = np.array(steps)
     inside = passed < ends
     inside[1:] &= passed[1:] != passed[:-1]
     counts = inside.sum(axis=0)
-    stuck = (passed < ends).all(axis=0)
-    exits = np.where(stuck, -1, passed[np.minimum(counts, len(passed) - 1), np.arange(len(begins))])
-    return passed, counts, exits
+    unfinished = inside[-1]
+    counts[unfinished] -= 1
+    stuck = (passed[-1] < ends) & ~unfinished
+    exits = np.minimum(passed[np.minimum(counts, len(passed) - 1), np.arange(len(begins))], slots)
+    return passed, counts, np.where(stuck, -1, exits)
 
 
 def _passed(passed: Offsets, counts: Offsets, first: int, last: int) -> Offsets:
