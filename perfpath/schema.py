@@ -49,6 +49,7 @@ EVENTS = (
         optional=True,
     ),
     Column("packet", "int64", "", "number of the packet's first bytes (perfpath.firstbytes)", optional=True),
+    Column("decision", "category", "", "what a table said: the event's own fields as JSON", optional=True),
     Column("by_socket", "bool", "", "netns and ifindex are those of a packet socket's sighting", 0, optional=True),
 )
 """One row per tracepoint hit."""
@@ -83,6 +84,9 @@ HOPS = (
     ),
     Column("frames", "category", "", "the call stack: a line for each function, innermost first", optional=True),
     Column("backlog_ns", "int64", "ns", "netif_rx to netif_receive_skb, where recorded", -1),
+    Column(
+        "decisions", "category", "", "what was decided about the packet here: a JSON array, as jsonl", optional=True
+    ),
 )
 """One row per place a packet was seen: the event that showed it, and what is known of the place.
 
@@ -112,6 +116,9 @@ JOURNEYS = (
     Column("end_netns_name", "category", "", "what people call that namespace"),
     Column("end_pid", "int32", "", "the process it was delivered to, or that had sent what no device ever saw"),
     Column("end_comm", "category", "", "that process's name"),
+    Column(
+        "decisions", "category", "", "of a packet without hops: what was decided about it, as in HOPS", optional=True
+    ),
     Column("src", "category", "", "source address, or ARP's sender", optional=True),
     Column("dst", "category", "", "destination address, or ARP's target", optional=True),
     Column("l4", "category", "", "what is inside IP: `icmp`, `tcp`, ...; `arp`", optional=True),

@@ -60,6 +60,25 @@ COMPLETE = (
 )
 """What --complete adds: ends that are no drops, and the waits between."""
 
+DECISIONS = (
+    "fib:fib_table_lookup",
+    "fib6:fib6_table_lookup",
+    "neigh:neigh_event_send_done",
+    "neigh:neigh_timer_handler",
+    "neigh:neigh_update",
+    "neigh:neigh_update_done",
+    "icmp:icmp_send",
+    "bridge:br_fdb_update",
+    "tcp:tcp_retransmit_skb",
+    "tcp:tcp_send_reset",
+    "tcp:tcp_receive_reset",
+    "tcp:tcp_bad_csum",
+)
+"""What --decisions adds: why the kernel sent packets where it did, and what it answered."""
+
+RECEIVING = "netif_receive_skb"
+"""Recorded beside them: it tells which packet a CPU works on, and so whom a decision is about."""
+
 SOFTIRQ, HARDIRQ, NMI = 0x10, 0x08, 0x40
 """Bits of common_flags (include/linux/trace_events.h: TRACE_FLAG_*)."""
 

@@ -74,6 +74,11 @@ def add_depth(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--why", action="store_true", help="also record the kernel's call stacks, which say why packets moved on"
     )
+    group.add_argument(
+        "--decisions",
+        action="store_true",
+        help="also record what routing, neighbour and firewall tables and TCP said about packets",
+    )
 
 
 def more_events(options: argparse.Namespace) -> tuple[str, ...]:
@@ -85,7 +90,8 @@ def more_events(options: argparse.Namespace) -> tuple[str, ...]:
             raise UsageError("--complete tells what became of packets, which can't be told with --kernel-filter")
         return ()
     complete = tracepoints.COMPLETE if getattr(options, "complete", False) else ()
-    return (*tracepoints.DROPS, *complete)
+    decisions = (*tracepoints.DECISIONS, tracepoints.RECEIVING) if getattr(options, "decisions", False) else ()
+    return (*tracepoints.DROPS, *complete, *decisions)
 
 
 def add_filters(parser: argparse.ArgumentParser) -> None:

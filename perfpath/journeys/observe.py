@@ -1,8 +1,8 @@
 """What can be known of an event only in the order of time, before packets are told apart.
 
 `Observer` looks at each batch of EVENTS once and gives the rows that matter to journeys, with these columns added:
-`_kind` int8 (what the event is to us: a number of HOP_NAMES, FREE, COMPANION or READ) and, for hops, int32 or, where
-there are too many of them, int64 columns:
+`_kind` int8 (what the event is to us: a number of HOP_NAMES, FREE, COMPANION, READ, DECISION) and, for hops, int32 or,
+where there are too many of them, int64 columns:
 `_seq` (its number among all hops), `_before` (the number of the hop before it on the same CPU, -1 none),
 `_queued` (how many packets its CPU's backlog has got so far); and int64 ones:
 `_idle` (ns since that hop, only in batches that have hops without flags: others have no use for it),
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 HOP_NAMES = tuple(tracepoints.HOP_EVENTS)
 MAIN_KINDS = len(tracepoints.MAIN)
-FREE, COMPANION, OTHER, READ = range(len(HOP_NAMES), len(HOP_NAMES) + 4)
+FREE, COMPANION, OTHER, READ, DECISION = range(len(HOP_NAMES), len(HOP_NAMES) + 5)
 FREES = ("skb:consume_skb", "skb:kfree_skb")
 READS = ("skb:skb_copy_datagram_iovec",)
 NETIF_RX = HOP_NAMES.index("netif_rx")
@@ -65,12 +65,12 @@ class Observer:
         self.doubles = 0
 
     def observe(self, events: Table) -> Table:
-        """The hops, companions and frees of a batch that carry an address, with the columns above."""
+        """The hops, companions and frees of a batch that carry an address, and decisions, with the columns above."""
         events = self._without_doubles(events)
         kinds = kinds_of(events.names["event"])
         kind = kinds[events["event"]]
         wanted = kind != OTHER
-        wanted &= events["skbaddr"] != 0
+        wanted &= (events["skbaddr"] != 0) | (kind == DECISION)
         rows = events if wanted.all() else events.take(np.flatnonzero(wanted))
         kind = kind if rows is events else kind[wanted]
         self.fallback = is_fallback(events.names["event"])
@@ -153,6 +153,7 @@ def kinds_of(events: Names) -> Array:
     kinds = np.full(len(events) + 1, OTHER, dtype=np.int8)
     known = {name: number for number, name in enumerate(HOP_NAMES)}
     known |= dict.fromkeys(FREES, FREE) | dict.fromkeys(READS, READ)
+    known |= dict.fromkeys(tracepoints.DECISIONS, DECISION)
     known |= {name: COMPANION for name in tracepoints.COMPANIONS if name not in tracepoints.HOP_EVENTS}
     for code, text in enumerate(events.texts):
         kinds[code] = known.get(text, OTHER)

@@ -146,6 +146,8 @@ class Outcomes:
         own = (context == PROCESS) & ~threads
         netns = np.where(own, observed["task_netns"][rows], 0).astype(np.uint32)
         netns = self._of_answers(done, found, netns)
+        if "_where" in observed:
+            netns = np.where(netns == 0, np.maximum(observed["_where"][rows], 0), netns).astype(np.uint32)
         known = {} if inventory is None else {inum: space.name for inum, space in inventory.by_inum.items()}
         names = [self._code("end_netns_name", known.get(inum)) for inum in netns.tolist()]
         lost = losses.overlap(time - LOSS_MARGIN_NS, time, observed["cpu"][rows]) | losses.anywhere
@@ -251,5 +253,5 @@ def merged(journeys: Table, unseen: Table) -> Table:
     """Both, in the order of their numbers."""
     if not len(unseen):
         return journeys
-    joined = concatenated([journeys, Table(unseen.columns, journeys.names)])
+    joined = concatenated([journeys, unseen])
     return joined.take(np.argsort(joined["journey"], kind="stable"))

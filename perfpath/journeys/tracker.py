@@ -13,6 +13,7 @@ from perfpath.journeys.build import Builder, Roles
 from perfpath.journeys.causality import Stacks
 from perfpath.journeys.causes import Causes
 from perfpath.journeys.chains import NO_ORIGIN
+from perfpath.journeys.decisions import Decisions
 from perfpath.journeys.engine import keep
 from perfpath.journeys.infer import Inference
 from perfpath.journeys.locate import Locator
@@ -111,6 +112,7 @@ class Tracker:
         self._steps = Steps(self._options.symbols, self._options.stacks, diagnostics)
         self._stacks = Stacks(self._options.symbols, self._options.stacks)
         self._outcomes = Outcomes(Causes(self._options.symbols, self._options.stacks), diagnostics)
+        self._decisions = Decisions(diagnostics, self._options.packets)
         self._held: Table | None = None
         self._new: list[Table] = []
         self._next = 0
@@ -118,7 +120,7 @@ class Tracker:
 
     def feed(self, events: Table) -> Update:
         """Take the next EVENTS in time order."""
-        self._new.append(_started(self._observer.observe(events)))
+        self._new.append(self._decisions.prepared(_started(self._observer.observe(events))))
         waiting = sum(len(table) for table in self._new)
         held = 0 if self._held is None else len(self._held)
         if self._open is not None and waiting < held and held + waiting > MIN_ROWS:
@@ -149,12 +151,16 @@ class Tracker:
             from perfpath.tables import Names, Table
 
             names = {column.name: Names() for column in schema.EVENTS if column.dtype == "category"}
-            tables = [_started(self._observer.observe(Table.filled(schema.EVENTS, 0, names)))]
+            empty = self._observer.observe(Table.filled(schema.EVENTS, 0, names))
+            tables = [self._decisions.prepared(_started(empty))]
         return concatenated(tables)
 
     def _pass(self, rows: Table, settled_ns: int) -> tuple[Result, Result]:
         """(closed, open) journeys; keeps the rows of the open ones. settled_ns: no hop before it can get another."""
         options, fallback = self._options, self._observer.fallback
+        topology = self._locator.topology
+        inventory = None if topology is None else topology.inventory
+        self._decisions.join(rows, inventory, last=settled_ns == _EVER, fallback=fallback)
         done = engine.run(
             rows,
             self._locator,
@@ -180,7 +186,7 @@ class Tracker:
             self._held = None
             return closed, closed
         still = self._result(done, ends, number, roles, order[~ready[order]])
-        self._held = _remaining(done, ready)
+        self._held = _remaining(done, ready, self._decisions.waiting(rows))
         # columns that are still to be made would hold all rows of this pass until the next
         return closed, Result(still.hops.made(), still.journeys)
 
@@ -188,8 +194,10 @@ class Tracker:
         """HOPS and JOURNEYS of the chosen chains."""
         hops, journeys = self._builder.tables(done, number, roles, chosen, fallback=self._observer.fallback)
         return Result(
-            self._steps.told(hops),
-            self._outcomes.told(done, ends, roles, chosen, journeys, topology=self._locator.topology),
+            self._decisions.told_of(self._steps.told(hops), done, chosen),
+            self._decisions.named(
+                self._outcomes.told(done, ends, roles, chosen, journeys, topology=self._locator.topology)
+            ),
         )
 
     def _unseen(self, done: Pass, ends: Endings) -> Table:
@@ -197,6 +205,7 @@ class Tracker:
         topology = self._locator.topology
         inventory = None if topology is None else topology.inventory
         table = self._outcomes.unseen(done, ends, Losses(self._diagnostics.losses), inventory)
+        table = self._decisions.told(table, done.observed, ends.unseen)
         done.observed["_number"][ends.unseen] = HANDLED
         return table
 
@@ -310,11 +319,14 @@ def _ascending(distinct: Array) -> Array:
     return place[place >= 0].astype(np.int64)
 
 
-def _remaining(done: Pass, ready: Array) -> Table:
-    """The rows that later passes need: hops of open journeys, and what else happened to their addresses since."""
+def _remaining(done: Pass, ready: Array, waiting: Array) -> Table:
+    """The rows that later passes need: hops of open journeys, and what else happened to their addresses since.
+
+    waiting: other rows that are still needed, as a mask.
+    """
     observed = done.observed
     open_hops = done.seen.rows[np.repeat(~ready, done.chains.sizes)]
-    wanted = np.zeros(len(observed), dtype=bool)
+    wanted = waiting.copy()
     wanted[open_hops] = True
     others = np.flatnonzero(observed["_seq"] < 0)
     if len(others) and len(open_hops):
@@ -331,5 +343,6 @@ def follow(
 ) -> Result:
     """All journeys of a whole EVENTS table."""
     tracker = Tracker(inventory, diagnostics, options)
-    tracker._new.append(_started(tracker._observer.observe(events), once=True))  # noqa: SLF001 - one pass over all
+    observed = _started(tracker._observer.observe(events), once=True)  # noqa: SLF001 - one pass over all
+    tracker._new.append(tracker._decisions.prepared(observed))  # noqa: SLF001
     return tracker.close()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from perfpath.escape import visible
+from perfpath.render.decisions import decisions_in
+from perfpath.render.decisions import words as spoken
 from perfpath.render.packet import words
 from perfpath.render.places import UNKNOWN
 
@@ -23,6 +25,7 @@ class Hop(NamedTuple):
 
     place: the namespace, `?` where unknown; doubt: which it could be; task: `ping/2563 cpu 0`, as far as known.
     why: what the kernel did since the hop before; frames: its call stack, innermost first; both empty where unknown.
+    decisions: what was decided about it there, in words.
     """
 
     journey: int
@@ -38,6 +41,7 @@ class Hop(NamedTuple):
     task: str
     why: str = ""
     frames: tuple[str, ...] = ()
+    decisions: tuple[str, ...] = ()
 
 
 class Packet(NamedTuple):
@@ -59,6 +63,7 @@ class Packet(NamedTuple):
     words: str
     parent: int = -1
     lineage: str = ""
+    decisions: tuple[str, ...] = ()
 
     @property
     def descent(self) -> str:
@@ -77,11 +82,19 @@ def packets_of(table: Table) -> Iterator[Packet]:
     """The rows of a JOURNEYS table."""
     columns = ("journey", "skbaddr", "start_ns", "end_ns", "hops", "peer", "complete", "parent")
     numbers = zip(*(table[column].tolist() for column in columns), strict=True)
-    for (journey, skbaddr, start, end, hops, peer, complete, parent), role, cut, lineage, told in zip(
-        numbers, table.texts("role"), table.texts("cut"), table.texts("lineage"), words(table), strict=True
+    for (journey, skbaddr, start, end, hops, peer, complete, parent), role, cut, lineage, told, decisions in zip(
+        numbers,
+        table.texts("role"),
+        table.texts("cut"),
+        table.texts("lineage"),
+        words(table),
+        decisions_in(table),
+        strict=True,
     ):
         texts = visible(role or ""), visible(cut or ""), told
-        yield Packet(journey, skbaddr, start, end, hops, peer, complete, *texts, parent, visible(lineage or ""))
+        decided = tuple(map(spoken, decisions)) if decisions else ()
+        more = parent, visible(lineage or ""), decided
+        yield Packet(journey, skbaddr, start, end, hops, peer, complete, *texts, *more)
 
 
 def branched(packets: Iterable[Packet]) -> list[tuple[int, Packet]]:
@@ -107,9 +120,12 @@ def hops_of(table: Table, namer: Namer) -> Iterator[Hop]:
     numbers = zip(*(table[column].tolist() for column in columns), strict=True)
     texts = zip(*(table.texts(column) for column in names), strict=True)
     stacks = zip(*(table.texts(column) if column in table else [None] * len(table) for column in STACKS), strict=True)
-    for (journey, number, time, delta, length, netns, cpu, pid), (direction, dev, name, evidence, *more), stack in zip(
-        numbers, texts, stacks, strict=True
-    ):
+    for (
+        (journey, number, time, delta, length, netns, cpu, pid),
+        (direction, dev, name, evidence, *more),
+        stack,
+        decided,
+    ) in zip(numbers, texts, stacks, decisions_in(table), strict=True):
         candidates, comm = more
         yield Hop(
             journey=journey,
@@ -125,6 +141,7 @@ def hops_of(table: Table, namer: Namer) -> Iterator[Hop]:
             task=_task(comm, pid, cpu),
             why=visible(stack[0] or ""),
             frames=tuple(map(visible, stack[1].split("\n"))) if stack[1] else (),
+            decisions=tuple(map(spoken, decided)) if decided else (),
         )
 
 

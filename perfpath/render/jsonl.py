@@ -22,7 +22,20 @@ and where nobody knows; "lineage" without "parent" is a packet whose origin wasn
 Times are integer nanoseconds of the recording's clock. What isn't
 known is null. A hop that may be in one of several namespaces has "netns": null, "evidence": null and, after them,
 "candidates": [{"inum": ..., "name": ...}, ...]. A hop with a call stack has "why": what
-the kernel did since the hop before.
+the kernel did since the hop before. Where decisions were recorded (--decisions), a hop that some were joined to has
+"decisions", and so has a journey without hops: an array of objects in the order of time, each with a "kind":
+
+    {"kind": "route", "for": "input", "table": 254, "src": "10.0.0.1", "dst": "10.1.0.1", "dev": "eth1",
+     "gateway": "10.2.0.1", "error": null}       a lookup; "for" is input, output or reverse path check, "error" a name
+                                                 such as ENETUNREACH (EAGAIN: this table has no route for it)
+    {"kind": "neighbour", "what": "asked", "address": "10.2.0.1", "dev": "eth1", "state": null, "mac": null}
+                                                 "what" is used, asked, answered, waited for or failed
+    {"kind": "icmp error", "type": 3, "code": 1, "src": ..., "dst": ...}     this host answered the packet with it
+    {"kind": "learned", "mac": "02:...", "port": "veth1", "vlan": null}      a bridge did, from this packet
+    {"kind": "tcp", "what": "retransmitted", "state": "TCP_ESTABLISHED"}     or reset sent, reset received, bad checksum
+    {"kind": "firewall", "family": "inet", "table": "t", "chain": "c", "handle": 4, "rule": "drop", "verdict": "drop"}
+
+A "gateway" is null also where nobody can tell whether the kernel's event has one.
 Keys may be added; none changes its meaning without a new version. Everything is ASCII: other characters come as \u
 escapes, and a byte of a name that isn't UTF-8 as the four characters \xNN.
 """
@@ -49,6 +62,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 TAIL = ("cpu", "pid", "comm", "netns", "netns_name", "evidence", "candidates")
+MORE = ("why", "decisions")  # where the recording has them
 CHUNK = 16384  # journeys formatted at once: bounds the memory, and keeps it in the caches
 
 
@@ -117,22 +131,35 @@ def _openings(journeys: Table) -> Iterator[str]:
     roles = [_text(text) for text in (*journeys.names["role"].texts, None)]
     kinds = [_text(text) for text in (*journeys.names["lineage"].texts, None)]
     columns = ("journey", "skbaddr", "start_ns", "end_ns", "role", "peer", "complete", "parent", "lineage")
-    for journey, skbaddr, start, end, role, peer, complete, parent, lineage, packet, outcome in zip(
-        *(journeys[column].tolist() for column in columns), as_json(journeys), outcomes_as_json(journeys), strict=True
+    told = (as_json(journeys), outcomes_as_json(journeys), _decided(journeys))
+    for journey, skbaddr, start, end, role, peer, complete, parent, lineage, packet, outcome, decided in zip(
+        *(journeys[column].tolist() for column in columns), *told, strict=True
     ):
         yield (
             f'{{"journey": {journey}, "skbaddr": "{skbaddr:#x}", "start_ns": {start}, "end_ns": {end}, '
             f'"role": {roles[role]}, "peer": {peer if peer >= 0 else "null"}, "packet": {packet}, '
             f'"parent": {parent if parent >= 0 else "null"}, "lineage": {kinds[lineage]}, '
-            f'"outcome": {outcome}, "complete": {"true" if complete else "false"}, "hops": ['
+            f'"outcome": {outcome}, "complete": {"true" if complete else "false"}{decided}, "hops": ['
         )
+
+
+def _decided(journeys: Table) -> list[str]:
+    """What was decided about packets without hops, as a key and its value; "" for the others."""
+    if "decisions" not in journeys:
+        return [""] * len(journeys)
+    texts = [f', "decisions": {_ascii(text)}' for text in journeys.names["decisions"].texts]
+    return [texts[code] if code >= 0 else "" for code in journeys["decisions"].tolist()]
+
+
+def _ascii(text: str) -> str:
+    return json.dumps(plain_json(json.loads(text)))
 
 
 def _rests(hops: Table, namer: Namer) -> list[str]:
     """What stands after the time of each hop, formatted once for each distinct combination of values."""
     rows, before = distinct(hops["event"], hops["direction"], hops["dev"])
     heads = [_head(hops, row) for row in rows]
-    rows, after = distinct(*(hops[column] for column in (*TAIL, *(["why"] if "why" in hops else []))))
+    rows, after = distinct(*(hops[column] for column in (*TAIL, *(name for name in MORE if name in hops))))
     tails = [_tail(hops, row, namer) for row in rows]
     rows, codes = distinct(before, hops["len"], after)
     lengths, before, after = hops["len"][rows].tolist(), before[rows].tolist(), after[rows].tolist()
@@ -160,6 +187,8 @@ def _tail(hops: Table, row: int, namer: Namer) -> str:
     }
     if "why" in hops and hops["why"][row] >= 0:
         values["why"] = hops.names["why"][hops["why"][row]]
+    if "decisions" in hops and hops["decisions"][row] >= 0:
+        values["decisions"] = json.loads(hops.names["decisions"][hops["decisions"][row]] or "[]")
     if candidates:
         values["candidates"] = [candidate._asdict() for candidate in namer.candidates(candidates)]
     return ", " + json.dumps(plain_json(values))[1:]

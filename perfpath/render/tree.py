@@ -135,6 +135,7 @@ class TreeStream:
             return []
         style = DOUBT if drop.harmless else DROP
         lines: list[Line] = []
+        decided = [Line(DETAILS + 2).add(text, DIM) for text in packet.decisions]
         if packet.journey != self._last:
             line = Line().add(f"packet {packet.journey}", "bold")
             line.add(" (continued)" if packet.hops else f"  {packet.words}" if packet.words else "", "", 0)
@@ -142,6 +143,7 @@ class TreeStream:
                 line.add(f"  dropped {drop.after}", "bold")
             lines.append(line)
             self._last = packet.journey
+        lines += decided
         line = Line(DETAILS - 2).add(self._cross, style, 2).add(f"dropped: {drop.title}", style, DEV_CELLS)
         if drop.sender:
             line.add(f"  sent by {drop.sender}", DIM)
@@ -194,7 +196,8 @@ class TreeStream:
             details.add(hop.why, "", max(WHY_CELLS, width(hop.why) + 2))
         details.add(hop.task, DIM)
         frames = [Line(DETAILS + 4).add(frame, DIM) for frame in hop.frames] if self._stacks else []
-        return [*self._fitted(line, details), *frames]
+        decided = [Line(DETAILS + 2).add(text, DIM) for text in hop.decisions]
+        return [*self._fitted(line, details), *decided, *frames]
 
     def _fitted(self, line: Line, details: Line) -> list[Line]:
         """One line, or two where a terminal is too narrow; pipes have no width."""

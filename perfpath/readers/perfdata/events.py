@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from perfpath.readers.perfdata.columns import ALWAYS, DECLARED, Columns, missing, no_columns, taken
+from perfpath.readers.perfdata.decisions import DecisionReader
 from perfpath.readers.perfdata.gather import Offsets, column, windows
 from perfpath.readers.perfdata.interning import SHORT, Interner
 from perfpath.readers.perfdata.probed import packets_of
@@ -30,6 +31,7 @@ class EventReader:
     def __init__(self, state: State) -> None:
         self._state = state
         self._interners: dict[str, Interner] = {}
+        self._decisions: dict[str, DecisionReader] = {}
 
     def read(self, buffer: npt.NDArray[np.uint8], samples: Samples, expected: Array | None) -> tuple[Columns, Offsets]:
         """Columns in the order of the samples, and the offsets of records whose RAW can't be what it says.
@@ -110,9 +112,17 @@ class EventReader:
         if plan.probed is not None and len(rows):
             of_packets = columns.get("len", np.zeros(len(rows), np.uint32)), columns.get("protocol")
             columns["packet"] = self._packets(raw, plan.probed, *of_packets)
+        if plan.decides:
+            columns["decision"] = self._decided(raw, plan.format)
         for name, (start, length) in spans.items():
             columns[name] = self._texts(buffer, samples.raw[rows] + start, length, name, texts[name])
         return rows, columns, np.concatenate(refused)
+
+    def _decided(self, raw: npt.NDArray[np.uint8], form: Format) -> Array:
+        """Codes of what the events say, which is read once for each different one."""
+        if form.event not in self._decisions:
+            self._decisions[form.event] = DecisionReader(form, self._state.names["decision"])
+        return self._decisions[form.event].codes(raw, self._state.raw_order)
 
     def _packets(
         self, raw: npt.NDArray[np.uint8], where: Probed, length: Array, protocol: Array | None

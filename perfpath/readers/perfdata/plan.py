@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from perfpath.readers.perfdata.decisions import decides
 from perfpath.readers.perfdata.probed import probed
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class Plan:
     numbers: column -> field. dev: the field with the interface's name. extra: requested fields by the name of their
     column. named: fields whose values are texts by the format (drop reasons) or addresses of code. swap_protocol: the
     value is in network byte order (a probe read sk_buff itself). probed: the packet's bytes.
+    decides: it tells of a decision about a packet (perfpath.readers.perfdata.decisions).
     """
 
     format: Format
@@ -36,11 +38,12 @@ class Plan:
     named: dict[str, Field]
     swap_protocol: bool
     probed: Probed | None = None
+    decides: bool = False
     shape: tuple[object, ...] | None = field(init=False)
 
     def __post_init__(self) -> None:
         """shape: equal for plans that differ in nothing but their event; None for those that have something special."""
-        special = self.extra or self.named or self.probed is not None
+        special = self.extra or self.named or self.probed is not None or self.decides
         fields = {"flags": self.flags, "dev": self.dev, **self.numbers}
         places = tuple(
             (name, one and (one.offset, one.size, one.signed, one.kind, one.is_text)) for name, one in fields.items()
@@ -72,6 +75,7 @@ def plan_for(form: Format, event: int, requested: Sequence[str]) -> Plan:
         _named(form),
         form.is_probe and "protocol" in numbers,
         probed(form),
+        decides(form),
     )
 
 

@@ -128,6 +128,8 @@ class State:
                     self.names.setdefault(column, Names())
             for column in plan.named if plan is not None else ():
                 self.names.setdefault(column, Names())
+            if plan is not None and plan.decides:
+                self.names.setdefault("decision", Names())
             self._plans[tracepoint] = plan
         return self._plans[tracepoint]
 
