@@ -99,8 +99,11 @@ class Process:
 class GatedCommand(Process):
     """The command as a child of ours that waits before its execve until `release`."""
 
-    def __init__(self, command: tuple[str, ...]) -> None:
-        """Raises CommandNotFoundError or CommandNotExecutableError; nothing was started then."""
+    def __init__(self, command: tuple[str, ...], output: int = -1) -> None:
+        """Raises CommandNotFoundError or CommandNotExecutableError; nothing was started then.
+
+        output: a descriptor in place of a terminal as its output or error, -1 for none.
+        """
         self.command = command
         self.released = False
         path = locate(command[0])
@@ -111,6 +114,9 @@ class GatedCommand(Process):
             os.close(self._gate)
             if not os.read(gate_read, 1):  # perfpath has gone, or never got perf to run
                 os._exit(127)
+            for fd in (1, 2) if output >= 0 else ():
+                if os.isatty(fd):
+                    os.dup2(output, fd)
             try:
                 os.execv(path, list(command))  # noqa: S606 - running it is the point
             except OSError as error:

@@ -64,7 +64,7 @@ class Launcher:
 
     def _recorder(self) -> Backend:
         if self.plan.command and self._gate is None:
-            self._gate = GatedCommand(self.plan.command)
+            self._gate = GatedCommand(self.plan.command, self.plan.output)
         return Recorder(self.perf, self.plan, self._events, self._gate, self._without)
 
     def _tracer(self) -> Backend:

@@ -18,6 +18,7 @@ class Plan:
     callchains: kernel call stacks with every event (record only); drops have theirs anyway.
     buffer: perf's `-m` (pages, or a size such as 4M), None for perf's default.
     options: more options for perf. perf: the perf to use, None to look for one.
+    output: a descriptor that the command gets where its output or error would be a terminal, -1 for none (record only).
     grace: how many seconds to go on after the command's end, for replies and deferred work.
     """
 
@@ -31,4 +32,5 @@ class Plan:
     buffer: str | None = None
     options: tuple[str, ...] = ()
     perf: str | None = None
+    output: int = -1
     grace: float = 0.08

@@ -115,6 +115,8 @@ class Results:
             from perfpath.commands.keys import on_key
 
             on_key(self._output.pressed)
+            if getattr(options, "below", None) is not None:
+                self._output.below(options.below)
 
     def update(self, update: Update) -> None:
         """Show what a batch of events brought; journeys that still grow only where it is live."""

@@ -133,6 +133,7 @@ def plan_of(
         backend=options.backend,
         perf=options.perf,
         buffer=options.buffer,
+        output=getattr(options, "command_output", -1),
     )
 
 

@@ -56,6 +56,11 @@ class Output:
         """Show journeys that can't grow any more: all of a recording, or those that the stream's end closed."""
         self.update(whole(result))
 
+    def below(self, lines: Callable[[], list[str]]) -> None:
+        """Tell a screen what stands below it: escaped lines."""
+        if hasattr(self._writer, "below"):
+            self._writer.below = lines
+
     def pressed(self, key: str) -> None:
         """Tell a screen of a key."""
         if (listener := getattr(self._writer, "pressed", None)) is not None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -14,6 +17,8 @@ from perfpath.render.places import UNKNOWN
 from perfpath.render.quantities import count, duration
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.console import Console
     from rich.live import Live
 
@@ -24,8 +29,10 @@ if TYPE_CHECKING:
 
 BARS = "▁▂▃▄▅▆▇█"  # ambiguous nowhere: block elements
 PLAIN_BARS = "_.-=+*#@"
-WIDE = 110  # cells: in less there is no room for the latest times
-NUMBERS = ("packets", "lost after", "last", "avg", "best", "worst", "stdev")
+WIDE = 110  # cells: in less there is no room for deviations and the latest times
+LEAST_DEVICE, LEAST_PLACE = 16, 9  # cells
+FOOT = 7  # lines of a screen that are no hops: the head, remarks, the keys, an empty one, the cursor
+NUMBERS = ("packets", "lost after", "last", "avg", "best", "worst")
 
 
 class TopWriter:
@@ -40,10 +47,13 @@ class TopWriter:
         self._paused = False
         self._bars = BARS if console.encoding.startswith("utf") else PLAIN_BARS
         self._live: Live | None = None
+        self._lock = Lock()
+        self.below: Callable[[], list[str]] = list
 
     def show(self, update: Update) -> None:
         """Count the closed journeys, and redraw."""
-        self._tree.add(update.closed)
+        with self._lock:  # keys come from a thread of their own
+            self._tree.add(update.closed)
         if self._console.is_terminal and not self._paused and len(update.closed.journeys):
             self._draw()
 
@@ -51,7 +61,7 @@ class TopWriter:
         """A key: p pauses the screen (not the counting), s sorts by loss or by packets."""
         self._paused ^= key == "p"
         self._by_loss ^= key == "s"
-        if self._live is not None and not self._paused:
+        if self._live is not None:
             self._draw()
 
     def end(self, tally: Tally, diagnostics: Diagnostics) -> None:  # noqa: ARG002
@@ -62,6 +72,8 @@ class TopWriter:
         if not self._console.is_terminal:  # never cut what a program may read
             self._console.width = max(self._console.width, 400)
         self._console.print(table, soft_wrap=False)
+        for remark in self._remarks():
+            self._console.print(remark)
 
     def _draw(self) -> None:
         from rich.live import Live
@@ -69,27 +81,58 @@ class TopWriter:
         if self._live is None:
             self._live = Live(console=self._console, transient=True, refresh_per_second=4, vertical_overflow="ellipsis")
             self._live.start()
-        self._live.update(self.table())
+        with self._lock:
+            screen = self._screen()
+        self._live.update(Group(screen, *self._foot()))
 
-    def table(self) -> Table:
-        """The hops as they stand."""
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-        table.add_column("device", no_wrap=True)
-        table.add_column("namespace", no_wrap=True)
-        for name in NUMBERS:
-            table.add_column(name, justify="right", no_wrap=True)
+    def _foot(self) -> list[Text]:
+        """What stands below the hops: the command's last words, and what the keys do."""
+        width = self._console.width
+        said = [Text(line[-width:], DIM, no_wrap=True, overflow="crop") for line in self.below()]
+        keys = f"q end   p {'go on' if self._paused else 'pause'}   s sort by {'packets' if self._by_loss else 'loss'}"
+        return [*self._remarks(), Text(), *said, Text(keys, DIM, no_wrap=True, overflow="crop")]
+
+    def _screen(self) -> Table:
+        """As many hops as there is room for above the foot, and how many more there are."""
+        return self.table(max(self._console.height - len(self.below()) - FOOT, 1))
+
+    def table(self, most: int | None = None) -> Table:
+        """The hops as they stand, the first `most` of them."""
         wide = not self._console.is_terminal or self._console.width >= WIDE
-        if wide:
-            table.add_column("latest", no_wrap=True)
-        for depth, node in self._tree.lines(by_loss=self._by_loss):
-            table.add_row(*self._row(depth, node)[: None if wide else -1])
-        for number, text in (
-            (self._tree.unseen, "dropped before any device saw it"),
-            (self._tree.left_out, "ways there was no room for"),
-        ):
-            if number:
-                table.add_row(Text(f"({count(number, 'packet')}: {text})", DIM))
+        gap = 2 if wide else 1
+        table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
+        names = ("device", "namespace", *NUMBERS, *(("stdev", "latest") if wide else ()))
+        for name in names:
+            table.add_column(name, justify="right" if name in (*NUMBERS, "stdev") else "left", no_wrap=True)
+        rows = list(self._tree.lines(by_loss=self._by_loss))
+        cells = [self._row(depth, node)[: len(names)] for depth, node in rows[:most]]
+        for row in self._fitted(names, cells, gap):
+            table.add_row(*row)
+        if most is not None and len(rows) > most:
+            table.caption = Text(f"... {len(rows) - most:,} more", DIM)
+            table.caption_justify = "left"
         return table
+
+    def _fitted(self, names: tuple[str, ...], rows: list[list[Text]], gap: int) -> list[list[Text]]:
+        """The rows with devices (and then namespaces) cut where a terminal has no room: numbers stay whole."""
+        if not self._console.is_terminal:
+            return rows
+        widths = [max(map(cell_len, (name, *(row[at].plain for row in rows)))) for at, name in enumerate(names)]
+        over = sum(widths) + gap * (len(names) - 1) - self._console.width
+        for at, least in ((0, LEAST_DEVICE), (1, LEAST_PLACE)):
+            keep = max(widths[at] - max(over, 0), least)
+            over -= max(widths[at] - keep, 0)
+            for row in rows if keep < widths[at] else ():
+                row[at].truncate(keep, overflow="ellipsis")
+        return rows
+
+    def _remarks(self) -> list[Text]:
+        """What the table doesn't count."""
+        known = (
+            (self._tree.unseen, "dropped before any device saw it"),
+            (self._tree.left_out, "of ways there was no room for"),
+        )
+        return [Text(f"{count(number, 'packet')} {text}", DIM) for number, text in known if number]
 
     def _row(self, depth: int, node: Node) -> list[Text]:
         assert node.step is not None  # noqa: S101 - only the root has none, and it is no line

@@ -91,3 +91,28 @@ def test_the_screen_follows_and_q_ends_it() -> None:
         os.waitpid(pid, 0)
         os.close(screen)
     assert re.search(r"lo >.*host", shown)
+
+
+@pytest.mark.perf
+@pytest.mark.parametrize("columns", [80, 120])
+def test_the_command_does_not_write_into_the_screen(columns: int) -> None:
+    """Its last lines stand below the table, and all it wrote comes once, after the table that stays."""
+    say = "import time\nfor n in range(40): print('line', n, flush=True); time.sleep(0.05)"
+    send = "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.sendto(b'x', ('127.0.0.1', 9))"
+    pid, screen = pty.fork()
+    if pid == 0:
+        os.environ["COLUMNS"], os.environ["LINES"] = str(columns), "24"
+        argv = [PERFPATH, "top", "--packets", "none", "--gap", "100ms", sys.executable, "-c", f"{send}\n{say}\n{send}"]
+        os.execv(PERFPATH, argv)  # noqa: S606 - a process on a terminal of its own
+    try:
+        shown = read_until(screen, lambda text: "line 39\r\n" in text and "distinct path" in text)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(screen)
+    last = shown.rindex("distinct path")
+    after = shown[last:]
+    assert [int(number) for number in re.findall(r"line (\d+)\r\n", after)] == list(range(40))
+    assert "lost after" in shown[:last]
+    assert "q end" in shown[:last]
