@@ -78,6 +78,7 @@ class Cuts:
     firm: it may tell where the packet was. doubtful: where it is taken for one packet's, it may not be.
     may_repeat: at the place where the chain began it is another packet's. origin: the place where its run began (kind
     and device), which stays when the run is cut later on because no reading of the topology allows it.
+    handed_on: `rules.handed_on`.
     """
 
     rule: Array
@@ -86,6 +87,7 @@ class Cuts:
     doubtful: Array
     origin: Array
     inner: Array
+    handed_on: Array
 
 
 def cut_chains(
@@ -130,7 +132,7 @@ def cut_chains(
         & (place == origin)
     ] = rules.REPEAT
     inner = (cut != rules.JOINED) & listed & steps.same & steps.nested
-    return Cuts(cut, steps.strong, rules.firm_steps(seen, steps), doubtful, origin, inner)
+    return Cuts(cut, steps.strong, rules.firm_steps(seen, steps), doubtful, origin, inner, rules.handed_on(seen, steps))
 
 
 def _possible_steps(cut: Array, spots: Spots, devices: Names, topology: Topology | None) -> tuple[Array, Array]:

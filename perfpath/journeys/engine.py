@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from perfpath.journeys.infer import Inference
     from perfpath.journeys.locate import Located, Locator
     from perfpath.journeys.losses import Losses
+    from perfpath.journeys.topology import Topology
     from perfpath.tables import Array, Table
 
 LOSS_MARGIN_NS = 100_000
@@ -88,7 +89,9 @@ def run(
     )
     known = _kernel_places(observed, seen)
     told = np.array(_kept(observed, "_begins", seen.rows))
-    placing = _Placing(observed, seen, spots, cuts, locator, known, ~threads & (not fallback), losses, told, reply_ns)
+    cuts.firm |= _gone_on(observed, seen, cuts, locator.steps)
+    trusted = ~threads & ~rules.handed_in(seen) & (not fallback)
+    placing = _Placing(observed, seen, spots, cuts, locator, known, trusted, losses, told, reply_ns)
     chains, located = placing.solved()
     complete = _complete(seen, cuts.rule, chains, losses)
     pairs = paired(seen, chains, observed, reply_ns)
@@ -134,6 +137,23 @@ def _kernel_places(observed: Table, seen: Sightings) -> Array:
         by[observed["by_socket"][seen.rows]] = KNOWN_BY.index(locate.SOCKET) << 32
     values[values != 0] |= by[values != 0]
     return values
+
+
+def _gone_on(observed: Table, seen: Sightings, cuts: chaining.Cuts, topology: Topology | None) -> Array:
+    """Steps of a frame that a program wrote to a tap, where it can't have sent or written there another one itself.
+
+    It can where its own namespace has a device of that name; and to a tap it can write from anywhere.
+    """
+    result = np.zeros(len(seen), dtype=bool)
+    rows = np.flatnonzero(cuts.handed_on & (cuts.rule == rules.JOINED))
+    if topology is None or not len(rows):
+        return result
+    own = np.where(seen.tx[rows], observed["task_netns"][seen.rows[rows]].astype(np.int64), -1)
+    pairs, which = np.unique(np.stack((seen.dev[rows].astype(np.int64), own)), axis=1, return_inverse=True)
+    devices = observed.names["dev"]
+    able = [topology.reaches(netns, devices[dev] or "") for dev, netns in pairs.T.tolist()]
+    result[rows] = ~np.array(able)[which.reshape(-1)]
+    return result
 
 
 @dataclass(slots=True)
@@ -192,8 +212,14 @@ class _Placing:
         topology = self.locator.topology
         if topology is None or not spot.netns or not spot.places:
             return 0
-        receivers = {netns for number in spot.places for netns in topology.receivers(topology.places[number])}
-        return spot.netns if receivers == {spot.netns} else 0
+        places = topology.places
+        senders = located.spots[-2].places if len(located.spots) > 1 else frozenset()
+        if senders:
+            told = [topology.handed_to(places[to], places[each]) for to in spot.places for each in senders]
+        else:
+            told = [topology.receivers(places[to]) for to in spot.places]
+        receivers = frozenset().union(*told)
+        return next(iter(receivers)) if len(receivers) == 1 else 0
 
     def beginnings(self, chains: Chains, located: list[Located]) -> Array:
         """The namespace each chain began in, 0 where unknown."""

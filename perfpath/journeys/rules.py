@@ -107,6 +107,40 @@ def _sent_anew(seen: Sightings, kernel_thread: Array) -> Array:
     return anew
 
 
+def handed_in(seen: Sightings) -> Array:
+    """Hops in the course of what a program wrote to a tap or tun (tun_get_user), or right after it.
+
+    The kernel works on that in the program's own context, and so it may answer, or forward, in the name of a process
+    that is in quite another namespace. It lasts until the CPU shows something else.
+    """
+    written = ~seen.tx & np.isin(seen.kind, (_RECEIVE, _GRO)) & (seen.context == PROCESS)
+    result = np.zeros(len(seen), dtype=bool)
+    if not written.any():
+        return result
+    order = np.argsort(seen.seq)
+    order = order[np.argsort(seen.cpu[order], kind="stable")]
+    goes_on = seen.cpu_before[order] == before(seen.seq[order])
+    for column in (seen.cpu, seen.tid, seen.context):
+        goes_on &= column[order] == before(column[order])
+    goes_on[0] = False
+    number = np.arange(len(order))
+    begins = np.maximum.accumulate(np.where(goes_on, 0, number))
+    latest = np.maximum.accumulate(np.where(written[order], number, -1))
+    result[order] = (latest >= begins) & (seen.context[order] == PROCESS)
+    return result
+
+
+def handed_on(seen: Sightings, steps: Steps) -> Array:
+    """Steps from where a program's frame came in to where it goes on, with nothing in between.
+
+    Certain enough where the program can't have sent, or written, there itself.
+    """
+    same = (seen.tid == before(seen.tid)) & (before(seen.context) == PROCESS) & (seen.context == PROCESS)
+    came_in = ~steps.from_tx & np.isin(before(seen.kind), (_RECEIVE, _GRO))
+    result: Array = came_in & (seen.kind != _NETIF_RX) & same & seen.quiet & steps.exact & (steps.gap < NESTED_NS)
+    return result
+
+
 @dataclass(frozen=True, slots=True)
 class Steps:
     """Each sighting compared with the one before it.

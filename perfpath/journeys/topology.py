@@ -20,6 +20,7 @@ PAIRS = frozenset({"veth", "netkit"})
 STACKED = frozenset({"vlan", "macvlan", "macvtap", "ipvlan", "ipvtap", "macsec"})  # IFLA_LINK is the device below
 SHARED = frozenset({"macvlan", "macvtap", "ipvlan", "ipvtap"})  # these hand packets to each other and to that device
 IPVLAN = frozenset({"ipvlan", "ipvtap"})
+MACVLAN = SHARED - IPVLAN
 MASTERS = frozenset({"bridge", "bond", "team"})
 ENDS = frozenset({"", "tun", "dummy", "nlmon"})  # what is sent there has left the network stack
 ROUTED = frozenset({"vrf", "ifb"})  # these hand packets to any device of their namespace
@@ -114,23 +115,31 @@ class Topology:
     def candidates(self, name: str, era: int = 0) -> list[Place]:
         """All interfaces that a name may mean in an era; none where the inventory doesn't know it."""
         if not self.changes:
-            return self._named(name)
+            return self.named(name)
         if (name, era) not in self._there:
             since, until = self._span(era)
-            self._there[name, era] = [place for place in self._named(name) if place.existed(since, until)]
+            self._there[name, era] = [place for place in self.named(name) if place.existed(since, until)]
         return self._there[name, era]
 
     def _span(self, era: int) -> tuple[int, int]:
         since = self.changes[era - 1] if era else NEVER
         return since, self.changes[era] if era < len(self.changes) else EVER
 
-    def _named(self, name: str) -> list[Place]:
+    def named(self, name: str) -> list[Place]:
+        """All interfaces that a name may mean at any time."""
         if self._unreadable and not any(place.kind == WILD for place in self.by_name.get(name, ())):
             from perfpath.netns.inventory import Interface
 
             for namespace in self._unreadable:
                 self._add(Interface(namespace.inum, -1, name, WILD), namespace)
         return self.by_name.get(name, [])
+
+    def reaches(self, netns: int, name: str) -> bool:
+        """Whether a program of a namespace (0 unknown) can send by a device of that name; -1: can write to one."""
+        there = self.named(name)
+        if netns < 0:
+            return any(place.kind in ENDS or place.kind == WILD for place in there)
+        return not netns or any(place.netns == netns or place.kind == WILD for place in there)
 
     def steps(self, seen: Seen, to: Seen) -> dict[int, frozenset[int]]:
         """For each candidate of a sighting, the candidates of the next that it can reach."""
@@ -212,7 +221,10 @@ class Topology:
             return Reach(places=frozenset({place.number}))
         if place.kind in SHARED:
             below = self._lower(place)
-            return Reach(places=_numbers(below) | _numbers(self._above(below))) if below else ANYWHERE
+            beside = self._above(below) if place.kind in IPVLAN else []  # macvlan shows what it hands over at the lower
+            if place.kind in MACVLAN and not _bridging(place):
+                return NOWHERE
+            return Reach(places=_numbers(below) | _numbers(beside)) if below else ANYWHERE
         if place.kind in ROUTED:
             return Reach(netns=frozenset({place.netns}))
         return NOWHERE if place.kind in ENDS or place.kind in MASTERS or place.kind in STACKED else ANYWHERE
@@ -225,12 +237,14 @@ class Topology:
 
     def _received_sent(self, place: Place) -> Reach:
         above = _numbers(each for each in self._above([place]) if each.kind in SHARED)
+        if place.kind in MACVLAN:
+            return NOWHERE  # copies of broadcasts begin there
         if place.kind in PAIRS:
             peer = self._peer(place)
             return peer if peer.anywhere else Reach(places=peer.places | above)
         if place.loopback:
             return Reach(places=frozenset({place.number}) | above)
-        if place.kind in SHARED:
+        if place.kind in IPVLAN:
             below = self._lower(place)
             return Reach(places=_numbers(self._above(below))) if below else ANYWHERE
         if place.kind in ROUTED:
@@ -255,6 +269,18 @@ class Topology:
             waiting += [each for each in above if each.netns not in found]
             found |= {each.netns for each in above}
         return frozenset(found)
+
+    def handed_to(self, place: Place, sender: Place) -> frozenset[int]:
+        """The same, where the hop before shows who sent it.
+
+        A macvlan shows a frame for a neighbour at the device below both (macvlan_queue_xmit), never one for that
+        device itself, nor for itself: what has the receiver's own address for its source is dropped.
+        """
+        if sender.kind not in MACVLAN or place not in self._lower(sender):
+            return self.receivers(place)
+        neighbours = [each for each in self._above([place]) if _bridging(each) and each != sender]
+        unseen = frozenset(namespace.inum for namespace in self._unreadable)
+        return unseen.union(*(self.receivers(each) for each in neighbours))
 
     def underlay(self, place: Place) -> frozenset[int]:
         """The namespaces in which a tunnel's packets go on."""
@@ -311,6 +337,11 @@ def _changes(inventory: Inventory) -> list[int]:
     things: list[Namespace | Interface] = [*inventory.namespaces]
     things += [interface for namespace in inventory.namespaces for interface in namespace.interfaces]
     return sorted({time for thing in things for time in (thing.born_ns, thing.gone_ns) if time is not None})
+
+
+def _bridging(place: Place) -> bool:
+    """Whether a macvlan hands frames to its neighbours, as far as anybody knows."""
+    return place.kind in MACVLAN and place.interface.details.get("mode", "bridge") == "bridge"
 
 
 def _numbers(places: Iterable[Place]) -> frozenset[int]:

@@ -1,0 +1,96 @@
+"""Where hops are that several namespaces could have: macvlan neighbours, and what a program writes to a tap."""
+
+from __future__ import annotations
+
+import pytest
+from walks import PROCESS, SOFTIRQ, Hop, table_of
+
+from perfpath.diagnostics import Diagnostics
+from perfpath.journeys.tracker import Result, follow
+from perfpath.netns.inventory import Interface, Inventory, Namespace
+
+HOST, BELOW, OUTSIDE, BOX, NODE, POD = 4026531840, 4026532001, 4026532002, 4026532010, 4026532020, 4026532021
+TX, RX, UP = "net_dev_queue", "netif_rx", "netif_receive_skb_entry"
+ASKED, ANSWER = 0xFFFF888100000100, 0xFFFF888100000200
+
+
+def hop(time_us: float, event: str, length: int, *, dev: str = "eth0", flags: int = SOFTIRQ, task: int = HOST) -> Hop:
+    address = ASKED if time_us < 10 else ANSWER
+    return Hop(int(1e9 + time_us * 1000), 0, event, dev, address, length, flags, task, 7, 0, 0)
+
+
+def places(result: Result) -> list[int]:
+    netns: list[int] = result.hops["netns"].tolist()
+    return netns
+
+
+def veth(netns: int, index: int, name: str, peer_netns: int, peer: int, *, master: int = 0) -> Interface:
+    return Interface(netns, index, name, "veth", master=master, peer=peer, peer_netns=peer_netns)
+
+
+def macvlans(count: int, mode: str = "bridge") -> Inventory:
+    """So many namespaces with a macvlan on one device, whose other end is outside; all are called eth0."""
+    boxes = [
+        Interface(BOX + number, 3, "eth0", "macvlan", lower=2, lower_netns=BELOW, details={"mode": mode})
+        for number in range(count)
+    ]
+    return Inventory(
+        (
+            Namespace(BELOW, "below", interfaces=(veth(BELOW, 2, "eth0", OUTSIDE, 2),)),
+            Namespace(OUTSIDE, "outside", interfaces=(veth(OUTSIDE, 2, "eth0", BELOW, 2),)),
+            *(Namespace(box.netns, f"box{box.netns}", interfaces=(box,)) for box in boxes),
+        )
+    )
+
+
+@pytest.mark.parametrize(("count", "answers_in"), [(2, BOX + 1), (3, 0)])
+def test_macvlan_neighbours(count: int, answers_in: int) -> None:
+    """A frame for a neighbour shows at the device below both; with two on it, it is the other one that answers."""
+    asked = [hop(0, TX, 98, flags=PROCESS, task=BOX), hop(2, RX, 84)]
+    answer = [hop(12, TX, 98), hop(14, RX, 84)]
+    result = follow(table_of(asked + answer), macvlans(count), Diagnostics())
+    assert result.journeys.texts("role") == ["request", "reply"]
+    assert places(result) == [BOX, BELOW, answers_in, BELOW if answers_in else 0]
+
+
+@pytest.mark.parametrize(("mode", "senders"), [("bridge", 4), ("private", 2)])
+def test_macvlans_that_keep_to_themselves(mode: str, senders: int) -> None:
+    """In private mode no frame goes from one to another: what is sent and then received crossed the pair."""
+    table = table_of([hop(0, TX, 98), hop(2, RX, 84)])
+    result = follow(table, macvlans(2, mode), Diagnostics())
+    assert [len((each or "").split(",")) for each in result.hops.texts("candidates")] == [senders, 2]
+
+
+def node(netns: int, pod: int, tap: str) -> tuple[Namespace, ...]:
+    """A bridge with a tap and a pod's veth on it."""
+    ports = (Interface(netns, 2, tap, "tun", master=4), veth(netns, 3, "veth0", pod, 2, master=4))
+    return (
+        Namespace(netns, f"node{netns}", interfaces=(*ports, Interface(netns, 4, "br0", "bridge"))),
+        Namespace(pod, f"pod{pod}", interfaces=(veth(pod, 2, "eth0", netns, 3),)),
+    )
+
+
+TAPS = Inventory((Namespace(HOST, "host", "host"), *node(NODE, POD, "tap0"), *node(NODE + 10, POD + 10, "tap1")))
+WRITTEN = {"flags": PROCESS, "task": NODE}
+
+
+def test_an_answer_in_the_context_of_who_wrote_to_a_tap_is_not_its_own() -> None:
+    """The kernel answers at once what a program writes, in that program's context: at tap1's node, not the program's.
+
+    `br0` stands in both; that the answer goes out by tap1 tells which.
+    """
+    asked = [hop(0, UP, 84, dev="tap1", **WRITTEN), hop(2, UP, 84, dev="br0", **WRITTEN)]
+    answer = [hop(12, TX, 98, dev="br0", **WRITTEN), hop(14, TX, 98, dev="tap1", **WRITTEN)]
+    assert places(follow(table_of(asked + answer), TAPS, Diagnostics())) == [NODE + 10] * 4
+    assert places(follow(table_of(asked + answer[:1]), TAPS, Diagnostics()))[2] == 0
+    on_its_own = [hop(12, TX, 98, dev="br0", **WRITTEN)]
+    assert places(follow(table_of(on_its_own), TAPS, Diagnostics())) == [NODE]
+
+
+@pytest.mark.parametrize(("task", "known"), [(HOST, True), (NODE, False)])
+def test_what_a_program_writes_goes_on_where_the_tap_is(task: int, known: bool) -> None:
+    """Unless the program may have sent by a device of that name itself, and the kernel dropped what it wrote."""
+    way = [hop(0, UP, 84, dev="tap1", flags=PROCESS, task=task), hop(2, TX, 98, dev="veth0", flags=PROCESS, task=task)]
+    way.append(hop(4, RX, 84, flags=PROCESS, task=task))
+    found = places(follow(table_of(way), TAPS, Diagnostics()))
+    assert found == ([NODE + 10, NODE + 10, POD + 10] if known else [NODE + 10, 0, 0])
