@@ -219,7 +219,8 @@ class Live:
         self._tracker = Tracker(watch.inventory, self._decoder.diagnostics, tracking)
         wanted = shared.selection(options, self._decoder.info)
         info, raw = self._decoder.info, self._decoder.packets
-        shown = Shown(info, watch.inventory, raw, following, scope_of(session))
+        scope = scope_of(session, shown=packets is not None or probing(session.plan))
+        shown = Shown(info, watch.inventory, raw, following, scope)
         self._results = Results(stream, options, wanted, shown, live=True)
         comparable = session.backend == "record"  # certain since the release
         self._joining = Joining(packets, self._decoder) if packets is not None and comparable else None
@@ -267,11 +268,20 @@ class Live:
         return diagnostics
 
 
-def scope_of(session: Session) -> str:
-    """What the summary says of what was traced, where it wasn't everything."""
+def probing(plan: Plan) -> bool:
+    """Whether dynamic events on the tracepoints are traced, which show the packets' bytes."""
+    from perfpath.capture.kernelfilter import OURS
+
+    return any(event.startswith(OURS) for event in plan.events)
+
+
+def scope_of(session: Session, *, shown: bool) -> str:
+    """What the summary says of what was traced, where it wasn't everything. shown: something shows packets' bytes."""
     plan, found = session.plan, []
     if plan.command and not plan.system_wide and session.followed is None:
         found.append("seen in the command's own context only")
+    if session.followed is not None and not shown:
+        found.append("no packet's bytes are known: only what the command sent, and answers to it")
     if plan.kernel_filter:
         found.append(FILTERED)
     return ", ".join(found)
