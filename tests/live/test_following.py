@@ -151,8 +151,8 @@ def test_addresses_that_nobody_has(lab: Lab, tmp_path: Path) -> None:
     script = "".join(f"ping -q -c1 -W5 {address} & " for address in nobody) + "wait"
     found = followed(tmp_path, *lab.command(net.left, "sh", "-c", script))
     asked = Counter(each["packet"]["dst"] for each in found.of("arp"))
-    assert sorted(asked) == nobody
-    assert asked.total() > len(nobody)
+    assert set(nobody) <= set(asked)  # a neighbour that does answer may be probed, too
+    assert sum(asked[address] for address in nobody) > len(nobody)
     errors = [each for each in found.of("icmp") if devices(each)[0] == ("lo", net.left)]
     assert errors
     assert {each["packet"]["dst"] for each in errors} == {net.near}
