@@ -40,6 +40,7 @@ SAME_CALL_NS = 200_000
 """What a packet causes inside the kernel's handling of it comes so soon."""
 RELEASED_NS = 1_000_000
 """Packets that wait for a neighbour's address are sent so soon after the answer (neigh_update)."""
+_NEVER = -(1 << 62)
 UNANSWERED_NS = 10_000_000_000
 """The error for a neighbour that doesn't answer comes within this time of a question."""
 
@@ -227,6 +228,7 @@ def _released(facts: Facts, known: Known) -> Array:
     key = _there(hops, "dst_mac", begun)
     foreign = np.unique(hops["flow"][facts.journeys["foreign"][hops["of"]]])
     candidates = _within(key, np.unique(known.told[:, 0])) & ~_within(hops["flow"][begun], foreign)
+    candidates &= _since(hops["time"][begun], known.told[:, 1].astype(np.int64)) <= RELEASED_NS
     for row in np.flatnonzero(candidates).tolist():
         hop = begun[row]
         told = known.told[known.told[:, 0] == key[row]]
@@ -252,15 +254,22 @@ def _given_up(facts: Facts, mine: Array) -> Array:
     """Packets that no device ever saw, dropped right after the error about them was sent (arp_error_report)."""
     hops, dropped = facts.hops, facts.journeys["dropped"]
     found = np.zeros(len(mine), bool)
-    errors = np.flatnonzero(hops["first"] & (hops["kind"] == ERROR) & mine[hops["of"]])
-    for time in hops["time"][errors].tolist():
-        found |= (dropped >= time) & (dropped - time <= SAME_CALL_NS)
+    errors = hops["first"] & (hops["kind"] == ERROR) & mine[hops["of"]]
+    gone = np.flatnonzero(dropped >= 0)
+    found[gone] = _since(dropped[gone], hops["time"][errors]) <= SAME_CALL_NS
     return found
 
 
 def _there(hops: Table, column: str, rows: Array) -> Array:
     """Digests of a column together with the namespace."""
     return mixed(word(hops[column][rows]), word(hops["netns"][rows]))
+
+
+def _since(times: Array, events: Array) -> Array:
+    """int64[n]: how long before each time the latest of some events was; very long where none was."""
+    ordered = np.sort(np.append(events, _NEVER))
+    since: Array = times - ordered[np.searchsorted(ordered, times, side="right") - 1]
+    return since
 
 
 def _any(facts: Facts, of_hops: Array) -> Array:
