@@ -38,6 +38,20 @@ WRAPPING = ("encapsulated", "encrypted")
 """How the words for steps begin in which the host's own protocols send a packet that was there before."""
 HANDED_ON = ("neigh_update", "__neigh_update", "wg_*", "ip_vs_*", "xfrm_*", "esp_*", "esp6_*")
 """What sends packets that were waiting, or makes others of them in place."""
+ANSWERING = (
+    "arp_*",
+    "tcp_*",
+    "icmp_*",
+    "icmp6_*",
+    "icmpv6_*",
+    "__icmp_send",
+    "ndisc_*",
+    "udp*",
+    "igmp_*",
+    "mld_*",
+    "sctp_*",
+)
+"""What makes packets of its own when it is given one."""
 DEEPEST = 127
 """Frames that perf keeps (sysctl kernel.perf_event_max_stack); a longer stack lacks its outermost callers."""
 NONE = -1
@@ -52,7 +66,7 @@ class Caused:
     between don't say. alone: what it is as the functions since the last device say, whatever it was made of.
     made: this host's protocols made the packet here: nothing was seen of it before.
     own: the functions between can't have sent another packet that was waiting, so that this one is that event's
-    packet or was made of it.
+    packet or was made of it. on: they only hand it on, and can't have answered it either.
     """
 
     row: Array
@@ -60,6 +74,7 @@ class Caused:
     alone: Array
     made: Array
     own: Array
+    on: Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +131,7 @@ class Stacks:
             alone=np.array([*(self._reason(each.names) for each in known), NONE])[where],
             made=np.array([*(each.made for each in known), False])[where],
             own=np.array([*(_goes_straight(between) for _, between in chosen), False])[where],
+            on=np.array([*(_hands_on(between) for _, between in chosen), False])[where],
         )
 
     def _stack(self, number: int) -> _Stack:
@@ -181,6 +197,11 @@ def _has(names: Sequence[str], wanted: Sequence[str]) -> bool:
 def _goes_straight(between: Sequence[str]) -> bool:
     """Whether nothing between could have sent a packet that was there before, but wasn't the one worked on."""
     return not _has(between, QUEUES) and not _has(between, HANDED_ON)
+
+
+def _hands_on(between: Sequence[str]) -> bool:
+    """Whether what is sent below these functions is the packet they were given, if it has its address."""
+    return _goes_straight(between) and not _has(between, ANSWERING)
 
 
 def _own(names: Sequence[str]) -> list[str]:

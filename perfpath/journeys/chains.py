@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from perfpath.journeys.losses import Losses
     from perfpath.journeys.sightings import Sightings
     from perfpath.journeys.topology import Topology
+    from perfpath.journeys.settle import Verdicts
     from perfpath.tables import Array, Names
 
 KERNEL_THREADS = ("kworker", "ksoftirqd/", "napi/", "backlog_napi/", "irq/", "vhost-", "wg-crypt", "swapper")
@@ -100,28 +101,36 @@ def cut_chains(
     gap_ns: int,
     kernel_thread: Array,
     begun: Begun,
+    told: Verdicts | None = None,
 ) -> Cuts:
-    """Ask the rules about each hop."""
+    """Ask the rules about each hop. told: what call stacks and bytes say, which counts for more."""
     cut = rules.certain_cuts(seen, losses, gap_ns, kernel_thread)
     cut[(cut == rules.START) & (begun.rule >= 0)] = begun.rule[(cut == rules.START) & (begun.rule >= 0)]
     steps = rules.steps_of(seen)
+    same = alike = np.zeros(len(cut), dtype=bool)
+    if told is not None:
+        same, alike = told.same, told.alike | told.same
+        steps = replace(steps, strong=(steps.strong | same) & ~told.other & ~told.unlike)
+        cut[same & (cut == rules.PROCESS_RULE)] = rules.JOINED
+        cut[told.other & (cut == rules.JOINED)] = rules.MADE
+        cut[told.unlike & (cut == rules.JOINED)] = rules.CONTENT
     possible, listed = _possible_steps(cut, spots, devices, topology)
     nested = listed & steps.nested & steps.exact
     loopback = seen.dev == devices.find("lo")  # no packet is forwarded to it or from it
     turned = seen.tx & ~steps.from_tx & (loopback | rules.before(loopback))
     reasons = (
-        (rules.AGAIN, steps.same & ~nested),
-        (rules.LENGTH, ~steps.possible),
-        (rules.IMPOSSIBLE, turned | (~possible & ~steps.strong)),
+        (rules.AGAIN, steps.same & ~nested & ~same),
+        (rules.LENGTH, ~steps.possible & ~same),
+        (rules.IMPOSSIBLE, (turned & ~same) | (~possible & ~steps.strong)),
     )
     for rule, where in reasons:
         cut[where & (cut == rules.JOINED)] = rule
     cut[rules.turns_back(seen, steps, listed) & (cut == rules.JOINED)] = rules.REPEAT
-    cut[rules.answers(seen, steps, cut)] = rules.ANSWER
+    cut[rules.answers(seen, steps, cut) & ~alike] = rules.ANSWER
     waited = rules.waited(seen, steps)
-    cut[rules.overtaken(seen, steps, cut) & ~waited] = rules.OVERTAKEN
+    cut[rules.overtaken(seen, steps, cut) & ~waited & ~alike] = rules.OVERTAKEN
     moved = seen.cpu != rules.before(seen.cpu)
-    doubtful = seen.tx & ~steps.from_tx & (~steps.exact | moved | (steps.gap > DOUBTFUL_GAP_NS))
+    doubtful = seen.tx & ~steps.from_tx & (~steps.exact | moved | (steps.gap > DOUBTFUL_GAP_NS)) & ~alike
     place = seen.dev.astype(np.int64) * len(HOP_NAMES) + seen.kind
     first = np.maximum.accumulate(np.where(cut != rules.JOINED, np.arange(len(cut)), 0))
     origin = np.where(seen.follows | (begun.origin == NO_ORIGIN), place, begun.origin)[first]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ from perfpath.journeys.observe import IS_TX, PROCESS, both_directions
 from perfpath.journeys.pair import Pairs, paired, unrivalled
 from perfpath.journeys.paths import Chains, grouped
 from perfpath.journeys.sightings import OF_SIGHTINGS, Sightings, sighted
+from perfpath.journeys.settle import settled, verdicts
 
 if TYPE_CHECKING:
     from perfpath.firstbytes import FirstBytes
@@ -38,6 +40,7 @@ class Pass:
 
     cut: the rule at each sighting. located: the solution of each distinct path. doubtful: mask over the sightings.
     begins: the namespace each reply began in as its request told, 0 for none. lineage: None where nothing tells of any.
+    settled: where call stacks or bytes put right what the rules alone say (`settle.settled`), None for nowhere.
     """
 
     observed: Table
@@ -50,6 +53,7 @@ class Pass:
     begins: Array
     complete: Array
     lineage: Lineage | None = None
+    settled: Array | None = None
 
 
 def run(
@@ -77,7 +81,9 @@ def run(
     spots = chaining.spots_of(seen, locator.topology)
     threads = chaining.kernel_threads(observed.names["comm"], observed["comm"][seen.rows], seen.context)
     locator.know_steps(both_directions(observed.names["event"]) and not fallback)
-    cuts = chaining.cut_chains(
+    told_of = verdicts(seen, observed, caused, packets)
+    asked = partial(
+        chaining.cut_chains,
         seen,
         spots,
         devices=observed.names["dev"],
@@ -87,6 +93,8 @@ def run(
         kernel_thread=threads,
         begun=chaining.Begun(_kept(observed, "_rule", seen.rows), _kept(observed, "_origin", seen.rows)),
     )
+    cuts = asked(told=told_of)
+    corrected = None if told_of is None else settled(told_of, asked().rule, cuts.rule)
     known = _kernel_places(observed, seen)
     told = np.array(_kept(observed, "_begins", seen.rows))
     cuts.firm |= _gone_on(observed, seen, cuts, locator.steps)
@@ -111,7 +119,9 @@ def run(
     kin = lineage(
         seen, chains, observed, caused=caused, packets=packets, named=() if stacks is None else tuple(stacks.reasons)
     )
-    return Pass(observed, seen, cuts.rule, cuts.doubtful & joined, chains, located, pairs, begins, complete, kin)
+    return Pass(
+        observed, seen, cuts.rule, cuts.doubtful & joined, chains, located, pairs, begins, complete, kin, corrected
+    )
 
 
 def keep(observed: Table, name: str, rows: Array, values: Array) -> None:

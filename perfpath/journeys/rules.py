@@ -32,8 +32,12 @@ RULES = (
     "repeat",
     "answer",
     "overtaken",
+    "made",
+    "content",
 )
-JOINED, START, FREE, LOSS, GAP, PROCESS_RULE, AGAIN, LENGTH, IMPOSSIBLE, REPEAT, ANSWER, OVERTAKEN = range(len(RULES))
+JOINED, START, FREE, LOSS, GAP, PROCESS_RULE, AGAIN, LENGTH, IMPOSSIBLE, REPEAT, ANSWER, OVERTAKEN, MADE, CONTENT = (
+    range(len(RULES))
+)
 MEANING = {
     "free": "the kernel freed the packet before the next hop of its address",
     "loss": "events were lost before the next hop of its address",
@@ -45,6 +49,8 @@ MEANING = {
     "repeat": "the next hop of its address starts the same way over again",
     "answer": "the next hop of its address answers another packet",
     "overtaken": "the next hop of its address came when later packets had been worked on",
+    "made": "the next hop of its address shows another packet, by its call stack",
+    "content": "the next hop of its address shows another packet, by its bytes",
 }
 
 ETHERNET, TAG = 14, 4
@@ -61,9 +67,9 @@ NEIGHBOUR = (28, 64, 72)  # L3 bytes of an ARP answer, of a neighbour advertisem
 NESTED_NS = 20_000  # a device that sends through another does so within this time
 DIRECT_NS = 1_000_000
 
-_NETIF_RX = HOP_NAMES.index("netif_rx")
+NETIF_RX = HOP_NAMES.index("netif_rx")
 _RECEIVE = HOP_NAMES.index("netif_receive_skb_entry")
-_GRO = HOP_NAMES.index("napi_gro_receive_entry")
+GRO = HOP_NAMES.index("napi_gro_receive_entry")
 
 
 def certain_cuts(seen: Sightings, losses: Losses, gap_ns: int, kernel_thread: Array) -> Array:
@@ -99,10 +105,10 @@ def _sent_anew(seen: Sightings, kernel_thread: Array) -> Array:
     now = np.flatnonzero(seen.follows & seen.tx & (seen.context == PROCESS) & ~kernel_thread)
     last = now - 1
     same_task = seen.tid[now] == seen.tid[last]
-    by_itself = np.isin(seen.kind[last], (_RECEIVE, _GRO)) & (seen.context[last] == PROCESS)
+    by_itself = np.isin(seen.kind[last], (_RECEIVE, GRO)) & (seen.context[last] == PROCESS)
     nested = seen.tx[last] & (seen.context[last] != INTERRUPT)
     anew[now] = ~(same_task & (by_itself | nested))
-    handed_in = np.isin(seen.kind, (_RECEIVE, _GRO)) & (seen.context == PROCESS) & ~kernel_thread
+    handed_in = np.isin(seen.kind, (_RECEIVE, GRO)) & (seen.context == PROCESS) & ~kernel_thread
     anew |= seen.follows & before(seen.tx) & handed_in  # what is sent to a program it reads, and writes as a new packet
     return anew
 
@@ -172,7 +178,7 @@ def steps_of(seen: Sightings) -> Steps:
     at_once = gap < NESTED_NS
     strong = np.where(
         from_tx,
-        alike & (seen.tx & at_once & ~same | (seen.kind == _NETIF_RX)) | at_once & ~seen.tx,
+        alike & (seen.tx & at_once & ~same | (seen.kind == NETIF_RX)) | at_once & ~seen.tx,
         (seen.context == INTERRUPT) & ((seen.tx & _alone(seen)) | (at_once & (seen.kind == _RECEIVE))),
     )
     elsewhere = since_before(seen.burst >> BURST_BITS) != 0
@@ -188,8 +194,8 @@ def _alone(seen: Sightings) -> Array:
     A packet in the backlog exists until its turn, and its address is nobody else's; what was handed up ends at once,
     and the next in the backlog may be given its address.
     """
-    last = before(seen.kind) == _NETIF_RX
-    handed_up = (before(seen.kind) == _RECEIVE) & (before(before(seen.kind)) == _NETIF_RX) & before(seen.follows)
+    last = before(seen.kind) == NETIF_RX
+    handed_up = (before(seen.kind) == _RECEIVE) & (before(before(seen.kind)) == NETIF_RX) & before(seen.follows)
     result: Array = last | (handed_up & (before(seen.queued) == before(before(seen.queued))))
     return result
 
@@ -210,7 +216,7 @@ def since_before(column: Array) -> Array:
 def _length_fits(seen: Sightings, from_tx: Array) -> tuple[Array, Array]:
     """(possible, exact), as `Steps` has them."""
     change = since_before(seen.length)
-    merged = before(seen.kind) == _GRO  # others may have been merged into it
+    merged = before(seen.kind) == GRO  # others may have been merged into it
     crossed, forwarded = from_tx & ~seen.tx, ~from_tx & seen.tx
     nested, handed_up = from_tx & seen.tx, ~from_tx & ~seen.tx
     exact = (nested | handed_up) & (change == 0)
@@ -233,7 +239,7 @@ def turns_back(seen: Sightings, steps: Steps, known: Array) -> Array:
     known: steps that the topology says are possible; a device's other end of the same name is no turning back then.
     """
     again = seen.dev == before(seen.dev)
-    looped = steps.from_tx & ~seen.tx & (seen.kind == _GRO) & ~known
+    looped = steps.from_tx & ~seen.tx & (seen.kind == GRO) & ~known
     turned: Array = again & ~steps.strong & ((~steps.from_tx & seen.tx) | looped)
     return turned
 
@@ -274,7 +280,7 @@ def overtaken(seen: Sightings, steps: Steps, cut: Array) -> Array:
 
     Where something that came into the backlog after the hop before has gone on already, that one's packet is done.
     """
-    from_queue = (cut == JOINED) & ~steps.from_tx & (before(seen.kind) == _NETIF_RX) & (seen.cpu == before(seen.cpu))
+    from_queue = (cut == JOINED) & ~steps.from_tx & (before(seen.kind) == NETIF_RX) & (seen.cpu == before(seen.cpu))
     late = np.flatnonzero(from_queue & seen.tx & ~steps.strong)
     result = np.zeros(len(cut), dtype=bool)
     if not len(late):

@@ -23,6 +23,7 @@ from perfpath.journeys.outcomes import HANDLED, Outcomes, merged
 from perfpath.journeys.pair import first_of_each
 from perfpath.journeys.steps import Steps
 from perfpath.journeys.topology import Topology
+from perfpath.journeys.settle import BY_BYTES, BY_STACK
 from perfpath.tables import concatenated
 
 if TYPE_CHECKING:
@@ -272,6 +273,7 @@ class Tracker:
             if count:
                 rule = names[code] or ""
                 note(f"cut-{rule}", f"chains cut: {rules.MEANING[rule]}", severity="info", count=count)
+        self._report_settled(done, ready)
         if doubtful := int(np.count_nonzero(done.doubtful & np.repeat(ready, done.chains.sizes))):
             note(
                 "doubtful-join",
@@ -294,6 +296,16 @@ class Tracker:
                 "stand in, and places are told by unique names only",
                 advice=f"record {', '.join(tracepoints.perf_name(event.name) for event in tracepoints.MAIN)}",
             )
+
+    def _report_settled(self, done: Pass, ready: Array) -> None:
+        """Count how often better evidence put the rules right."""
+        if done.settled is None:
+            return
+        found = done.settled[np.repeat(ready, done.chains.sizes)]
+        for code, by, name in ((BY_STACK, "call stacks", "stack"), (BY_BYTES, "the packets' bytes", "bytes")):
+            if count := int(np.count_nonzero(found == code)):
+                message = f"steps that {by} settled otherwise than time, length and topology alone would have"
+                self._diagnostics.note(f"settled-by-{name}", message, severity="info", count=count)
 
 
 def _started(observed: Table, *, once: bool = False) -> Table:
