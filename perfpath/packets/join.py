@@ -4,6 +4,8 @@ Each hop of the four tracepoints is seen once by the packet socket in its namesp
 
 - sent: net_dev_queue, then dev_queue_xmit_nit stamps and shows it;
 - netif_rx: stamped first (net_timestamp_check in netif_rx_internal), then the tracepoint; shown later, with that stamp;
+  Except what carries the time it was sent (TCP, from 5.18 on: skb->tstamp_type): that is stamped when it is shown;
+  macvlan's copies keep the stamp of the packet;
 - napi_gro_receive_entry, netif_receive_skb_entry: the tracepoint first, then stamped, unless it was stamped before:
   what a bridge or a tunnel passes up keeps the stamp of its first receipt in the namespace.
 
@@ -68,8 +70,9 @@ def join(events: Table, sightings: Table) -> Joined:
     hops = np.flatnonzero((kind >= 0) & (events["dev"] >= 0) & (events["len"] > 0))
     if not len(hops) or not len(sightings):
         return Joined(found, doubtful)
-    expected, before = _stamps(events, hops, kind)
+    expected, before, since = _stamps(events, hops, kind)
     seen = _sightings(sightings, events)
+    kept = _kept(sightings["time_ns"])
     place = _place(events["dev"][hops].astype(np.int64), kind[hops] == _TX)
     length = events["len"][hops].astype(np.int64)
     mine = _Entries(hops, place, length, events["cpu"][hops].astype(np.int64), expected)
@@ -77,8 +80,15 @@ def join(events: Table, sightings: Table) -> Joined:
     for same_cpu in (True, False) if split else (False,):
         left, rest = np.flatnonzero(found[hops] < 0), _unused(seen, found)
         pairs, unsure = _both_ways(mine.take(left), before[left], rest, same_cpu=same_cpu)
+        early = (sightings["time_ns"][pairs] < since[left] - SLACK_NS) & ~kept[pairs]
+        pairs[(pairs >= 0) & before[left] & early] = -1  # of a packet that was there before
         found[hops[left]] = pairs
         doubtful[hops[left]] = unsure
+        late = np.flatnonzero((found[hops] < 0) & before)
+        rest = _unused(seen, found)
+        if len(late) and len(rest.rows):
+            at, _ = _after(mine.take(late), rest, 1, same_cpu=same_cpu, alone=True)
+            found[hops[late]] = np.where(at >= 0, rest.rows[at], -1)
     _once(found)
     return Joined(found, doubtful & (found < 0))
 
@@ -91,8 +101,11 @@ def _kinds(events: Table) -> Array:
     return result
 
 
-def _stamps(events: Table, hops: Array, kind: Array) -> tuple[Array, Array]:
-    """(the time of the event beside which each hop's packet got its stamp, whether that was before the event)."""
+def _stamps(events: Table, hops: Array, kind: Array) -> tuple[Array, Array, Array]:
+    """The time of the event beside which each hop's packet got its stamp, whether that was before the event, and since.
+
+    since: the time of the event before that one on its CPU.
+    """
     time, address = events["time_ns"][hops], events["skbaddr"][hops]
     kinds, dev, cpu = kind[hops], events["dev"][hops], events["cpu"][hops]
     order = np.argsort(address, kind="stable")
@@ -104,7 +117,17 @@ def _stamps(events: Table, hops: Array, kind: Array) -> tuple[Array, Array]:
     first = order[np.maximum.accumulate(np.where(up, 0, np.arange(len(order))))]
     source = np.empty_like(order)
     source[order] = first
-    return time[source], kinds[source] == _NETIF_RX
+    by_cpu = np.argsort(cpu, kind="stable")
+    last = np.full(len(hops), -1, dtype=np.int64)
+    last[by_cpu[1:]] = np.where(cpu[by_cpu[1:]] == cpu[by_cpu[:-1]], time[by_cpu[:-1]], -1)
+    return time[source], kinds[source] == _NETIF_RX, last[source]
+
+
+def _kept(stamp: Array) -> Array:
+    """Which of these stamps (sorted) stand more than once: a packet, or its copies, kept them."""
+    again: Array = np.diff(stamp, prepend=stamp[:1] - 1) == 0
+    again[:-1] |= again[1:]
+    return again
 
 
 def _sightings(sightings: Table, events: Table) -> _Entries:
@@ -140,7 +163,7 @@ def _both_ways(hops: _Entries, before: Array, seen: _Entries, *, same_cpu: bool)
     return pairs, unsure
 
 
-def _after(hops: _Entries, seen: _Entries, sign: int, *, same_cpu: bool) -> tuple[Array, Array]:
+def _after(hops: _Entries, seen: _Entries, sign: int, *, same_cpu: bool, alone: bool = False) -> tuple[Array, Array]:
     """For each hop the number of the sighting after it (sign -1: before it) or -1, and whether that is unsure."""
     group_of_hop, group_of_seen = _groups(hops, seen, same_cpu=same_cpu)
     used = np.zeros(max(int(group_of_hop.max()), int(group_of_seen.max())) + 1, bool)
@@ -156,7 +179,7 @@ def _after(hops: _Entries, seen: _Entries, sign: int, *, same_cpu: bool) -> tupl
     theirs = group_of_seen * span + (seen.time - low if sign > 0 else high - seen.time) + FAR_NS
     order, by_time = np.argsort(mine, kind="stable"), np.argsort(theirs, kind="stable")
     mine, theirs, by_time = mine[order], theirs[by_time], wanted[by_time]
-    at, choice = _runs(mine, theirs, strict=not same_cpu)
+    at, choice = _runs(mine, theirs, strict=alone or not same_cpu)
     result, unsure = np.full(len(mine), -1, np.int64), np.zeros(len(mine), bool)
     result[order] = np.where(at >= 0, by_time[at], -1)
     unsure[order] = choice & (at < 0)

@@ -97,6 +97,10 @@ def sent(sizes: list[tuple[int, int]]) -> list[tuple[int, str | None]]:
         Hop(10**9 + number * 10**6, 0, TX, "v0", 0xFFFF888100000000 + number * 256, 54 + size, PROCESS, 0, 7, 0, 0)
         for number, (_, size) in enumerate(sizes)
     ]
+    return lineage(with_bytes(frames, hops))
+
+
+def with_bytes(frames: list[bytes], hops: list[Hop]) -> Result:
     raw = np.zeros((len(frames), 128), np.uint8)
     for row, frame in enumerate(frames):
         raw[row, : min(len(frame), 128)] = np.frombuffer(frame[:128], np.uint8)
@@ -106,7 +110,7 @@ def sent(sizes: list[tuple[int, int]]) -> list[tuple[int, str | None]]:
     packets.add(packed(raw, np.minimum(length, 128), **fill, network=np.full(len(frames), 14), length=length))
     table = table_of(hops)
     table = Table({**table.columns, "packet": np.arange(len(frames), dtype=np.int64)}, table.names)
-    return lineage(follow(table, None, Diagnostics(), Options(packets=packets)))
+    return follow(table, None, Diagnostics(), Options(packets=packets))
 
 
 @given(
@@ -134,3 +138,44 @@ def test_what_is_sent_again_is_found_whatever_the_numbers(start: int, said: list
 
 def test_a_part_of_a_long_packet_sent_again() -> None:
     assert sent([(100, 3000), (3100, 10), (1500, 1000)]) == [(-1, None), (-1, None), (0, "retransmission")]
+
+
+def test_a_stack_that_fits_joins_whatever_the_rules_say() -> None:
+    """A device may send through another of the same name, in another namespace."""
+    hops = ((0, TX, "eth0", 1, 98, SENT), (2, TX, "eth0", 1, 98, f"__dev_queue_xmit+1 < macvlan_start_xmit < {BELOW}"))
+    assert told(*hops).journeys["hops"].tolist() == [2]
+    hops = (hops[0], (2, TX, "eth0", 1, 98, SENT))
+    assert told(*hops).journeys["hops"].tolist() == [1, 1]
+
+
+def test_what_the_host_sends_of_its_own_is_another_packet() -> None:
+    crossed = (2, RX, "v1", 1, 84, f"netif_rx_internal < veth_xmit < {BELOW}")
+    routed = "__dev_queue_xmit+1 < ip_finish_output2 < ip_forward < __netif_receive_skb_one_core < process_backlog"
+    echoed = "__dev_queue_xmit+1 < ip_push_pending_frames < icmp_echo < __netif_receive_skb_one_core < process_backlog"
+    first = (0, TX, "v0", 1, 98, SENT)
+    assert told(first, crossed, (4, TX, "v2", 1, 98, routed)).journeys["hops"].tolist() == [3]
+    result = told(first, crossed, (4, TX, "v2", 1, 98, echoed))
+    assert (result.journeys["hops"].tolist(), result.journeys.texts("cut")) == ([2, 1], ["made", None])
+
+
+def test_tunnels_send_what_was_there_before() -> None:
+    inner = f"__dev_queue_xmit+1 < ip_local_out < iptunnel_xmit < vxlan_xmit < {BELOW}"
+    result = told((0, TX, "vx0", 1, 98, SENT), (2, TX, "eth0", 1, 148, inner))
+    assert result.journeys["hops"].tolist() == [2]
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=20))
+def test_bytes_cut_what_everything_else_would_join(same: list[bool]) -> None:
+    """v0 to v1, at once, as long; the receiver's bytes are the sender's or another's, of another sequence number."""
+    frames, hops = [], []
+    for number, alike in enumerate(same):
+        at, address = 10**9 + number * 10**6, 0xFFFF888100000000 + number * 256
+        frames += [
+            tcp(1000 * number, 50, 2 * number + 1),
+            tcp(1000 * number + (0 if alike else 50), 50, 2 * number + 1),
+        ]
+        hops.append(Hop(at, 0, TX, "v0", address, 104, PROCESS, 0, 7, 0, 0))
+        hops.append(Hop(at + 2000, 0, RX, "v1", address, 90, PROCESS, 0, 7, 0, 0))
+    result = with_bytes(frames, hops)
+    assert result.journeys["hops"].tolist() == [size for alike in same for size in ([2] if alike else [1, 1])]
+    assert result.journeys.texts("cut").count("content") == same.count(False)

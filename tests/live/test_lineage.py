@@ -173,7 +173,8 @@ def test_the_tree_shows_branches(lab: Lab, tmp_path: Path) -> None:
     kept = str(tmp_path / "kept")
     ping = lab.command(left, "ping", "-c1", "-s4000", address)
     subprocess.run([PERFPATH, "record", *BYTES, "-a", "-o", kept, *ping], check=True, capture_output=True, timeout=60)
-    lines = subprocess.run([PERFPATH, "report", kept], check=True, capture_output=True, text=True).stdout.splitlines()
+    shown = subprocess.run([PERFPATH, "report", "--limit", "0", kept], check=True, capture_output=True, text=True)
+    lines = shown.stdout.splitlines()
     assert (
         sum("  fragment of " in line and line.startswith("\N{BOX DRAWINGS LIGHT UP AND RIGHT} ") for line in lines) == 4
     )

@@ -195,3 +195,33 @@ def test_two_pings_at_once_each_get_their_own_answers(lab: Lab, tmp_path: Path) 
         answer = found[each["peer"]]["packet"]
         assert (answer["icmp_id"], answer["icmp_seq"]) == (each["packet"]["icmp_id"], each["packet"]["icmp_seq"])
         assert answer["src"] == address
+
+
+def test_tcp_between_two_devices_of_one_name(lab: Lab, tmp_path: Path) -> None:
+    """TCP is stamped when it is shown: each packet still has its own bytes, and each hop its place."""
+    left, right, net = lab.namespace("left"), lab.namespace("right"), lab.subnet()
+    lab.veth(left, "eth0", right, "eth0")
+    lab.address(left, "eth0", f"{net[1]}/24")
+    lab.address(right, "eth0", f"{net[2]}/24")
+    lab.run(left, "ping", "-c1", "-W2", str(net[2]))
+    serve = (
+        "import socket\ns = socket.create_server(('', 8080)); print('ready', flush=True); c = s.accept()[0]\n"
+        "while d := c.recv(100): c.send(d)"
+    )
+    talk = (
+        f"import socket\nc = socket.create_connection(('{net[2]}', 8080))\nfor _ in range(30): c.send(b'x'); c.recv(9)"
+    )
+    server = subprocess.Popen(lab.command(right, sys.executable, "-c", serve), stdout=subprocess.PIPE, text=True)
+    assert server.stdout
+    assert server.stdout.readline() == "ready\n"
+    found = journeys(tmp_path, "-a", *lab.command(left, sys.executable, "-c", talk))
+    assert server.wait(10) == 0
+    server.stdout.close()
+    mine = [
+        each for each in found if each["packet"] and 8080 in (each["packet"].get("sport"), each["packet"].get("dport"))
+    ]
+    assert len(mine) >= 60
+    ends = {str(net[1]): inum(lab, left), str(net[2]): inum(lab, right)}
+    for each in mine:
+        way = [(hop["netns"]["inum"], hop["evidence"]) for hop in each["hops"]]
+        assert way == [(ends[each["packet"]["src"]], "socket"), (ends[each["packet"]["dst"]], "socket")]

@@ -148,6 +148,28 @@ STEPS = st.tuples(
 )
 
 
+def test_tcp_is_stamped_when_it_is_shown() -> None:
+    """Packets cross a veth pair whose ends have one name: none has the sighting of the one before."""
+    hops, seen = [], []
+    for number in range(6):
+        start, netns = 20_000 * number, (WEB, DB)[number % 2]
+        hops += [Hop(start, QUEUE, "eth0", number, 66), Hop(start + 1_500, RX, "eth0", number, 52)]
+        seen += [Sight(start + 200, True, "eth0", DB + WEB - netns, 66), Sight(start + 3_000, False, "eth0", netns, 52)]
+    assert joined(hops, seen) == list(range(12))
+    assert joined(hops, seen[:1] + seen[2:])[1] == -1
+
+
+def test_copies_keep_the_stamp_of_their_packet() -> None:
+    hops = [
+        Hop(0, QUEUE, "v0"),
+        Hop(2_000, RX, "low", 1, 84),
+        Hop(9_000, RX, "mv0", 2, 84),
+        Hop(9_900, RX, "mv1", 3, 84),
+    ]
+    seen = [Sight(200, True, "v0"), *(Sight(1_900, False, dev, HOST, 84) for dev in ("low", "mv0", "mv1"))]
+    assert joined(hops, seen) == [0, 1, 2, 3]
+
+
 @given(st.lists(STEPS, max_size=60))
 def test_packets_one_after_the_other_on_each_cpu(steps: list[Any]) -> None:
     """All hops are found; where sightings are missing, the others are still never swapped between namespaces."""
