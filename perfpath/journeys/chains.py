@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from perfpath.journeys.losses import Losses
+    from perfpath.journeys.settle import Verdicts
     from perfpath.journeys.sightings import Sightings
     from perfpath.journeys.topology import Topology
-    from perfpath.journeys.settle import Verdicts
     from perfpath.tables import Array, Names
 
 KERNEL_THREADS = ("kworker", "ksoftirqd/", "napi/", "backlog_napi/", "irq/", "vhost-", "wg-crypt", "swapper")

@@ -15,8 +15,8 @@ from perfpath.journeys.lineage import Lineage, lineage
 from perfpath.journeys.observe import IS_TX, PROCESS, both_directions
 from perfpath.journeys.pair import Pairs, paired, unrivalled
 from perfpath.journeys.paths import Chains, grouped
-from perfpath.journeys.sightings import OF_SIGHTINGS, Sightings, sighted
 from perfpath.journeys.settle import settled, verdicts
+from perfpath.journeys.sightings import OF_SIGHTINGS, Sightings, sighted
 
 if TYPE_CHECKING:
     from perfpath.firstbytes import FirstBytes

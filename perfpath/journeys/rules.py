@@ -119,7 +119,7 @@ def handed_in(seen: Sightings) -> Array:
     The kernel works on that in the program's own context, and so it may answer, or forward, in the name of a process
     that is in quite another namespace. It lasts until the CPU shows something else.
     """
-    written = ~seen.tx & np.isin(seen.kind, (_RECEIVE, _GRO)) & (seen.context == PROCESS)
+    written = ~seen.tx & np.isin(seen.kind, (_RECEIVE, GRO)) & (seen.context == PROCESS)
     result = np.zeros(len(seen), dtype=bool)
     if not written.any():
         return result
@@ -142,8 +142,8 @@ def handed_on(seen: Sightings, steps: Steps) -> Array:
     Certain enough where the program can't have sent, or written, there itself.
     """
     same = (seen.tid == before(seen.tid)) & (before(seen.context) == PROCESS) & (seen.context == PROCESS)
-    came_in = ~steps.from_tx & np.isin(before(seen.kind), (_RECEIVE, _GRO))
-    result: Array = came_in & (seen.kind != _NETIF_RX) & same & seen.quiet & steps.exact & (steps.gap < NESTED_NS)
+    came_in = ~steps.from_tx & np.isin(before(seen.kind), (_RECEIVE, GRO))
+    result: Array = came_in & (seen.kind != NETIF_RX) & same & seen.quiet & steps.exact & (steps.gap < NESTED_NS)
     return result
 
 

@@ -21,9 +21,9 @@ from perfpath.journeys.losses import Losses
 from perfpath.journeys.observe import Observer
 from perfpath.journeys.outcomes import HANDLED, Outcomes, merged
 from perfpath.journeys.pair import first_of_each
+from perfpath.journeys.settle import BY_BYTES, BY_STACK
 from perfpath.journeys.steps import Steps
 from perfpath.journeys.topology import Topology
-from perfpath.journeys.settle import BY_BYTES, BY_STACK
 from perfpath.tables import concatenated
 
 if TYPE_CHECKING:
