@@ -14,6 +14,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
+import shutil
 import statistics
 import subprocess
 import sys
@@ -34,6 +36,7 @@ HERE = Path(__file__).resolve().parent
 PERFPATH = str(Path(sys.executable).with_name("perfpath"))
 FOUR = ("net:net_dev_queue", "net:netif_receive_skb_entry", "net:netif_rx", "net:napi_gro_receive_entry")
 EVENTS = [word for event in FOUR for word in ("-e", event)]
+STRUNG = "COMMAND"
 FLOOD = """
 import socket, sys, time
 sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -170,6 +173,24 @@ def scale(options: argparse.Namespace, folder: Path) -> object:
     return rows
 
 
+def depths(folder: Path) -> dict[str, list[str]]:
+    """Recordings that hold more than the plain one; without packet sockets, so that only perf's part is compared."""
+    plain_one = [PERFPATH, "record", "-a", "--packets", "none", "-o", str(folder / "capture")]
+    return {"perfpath record -a --packets none": plain_one} | {
+        f"  the same with {option}": [*plain_one, option] for option in ("--complete", "--decisions", "--why")
+    }
+
+
+def with_command(prefix: list[str], command: list[str]) -> list[str]:
+    """A tracer's command line with the command it is to trace; some want that as one word."""
+    if prefix[-1:] != [STRUNG]:
+        return [*prefix, *command]
+    script = Path(tempfile.gettempdir()) / f"perfpath-bench-{os.getpid()}.sh"
+    script.write_text(f"#!/bin/sh\nexec {shlex.join(command)}\n")
+    script.chmod(0o700)
+    return [*prefix[:-1], str(script)]
+
+
 def traffic(options: argparse.Namespace, folder: Path) -> object:
     """Packets a second that a flood gets through, as ratios to no tracing."""
     with Lab() as lab:
@@ -178,6 +199,7 @@ def traffic(options: argparse.Namespace, folder: Path) -> object:
             "untraced": [],
             "perf record -a": ["perf", "record", "-q", "-a", "-o", str(folder / "flood.data"), *EVENTS, "--"],
             "perfpath record -a": [PERFPATH, "record", "-a", "-o", str(folder / "capture")],
+            **depths(folder),
             "perfpath -a --format jsonl": [PERFPATH, "-a", "--format", "jsonl", "-o", str(folder / "flood.jsonl")],
             "perfpath --format jsonl": [PERFPATH, "--format", "jsonl", "-o", str(folder / "flows.jsonl")],
             "perf trace -a": [
@@ -192,11 +214,15 @@ def traffic(options: argparse.Namespace, folder: Path) -> object:
                 "--",
             ],
         }
+        if bpftrace := shutil.which("bpftrace"):
+            fields = 'printf("%s %p %d\\n", str(args->name), args->skbaddr, args->len)'
+            program = f"tracepoint:{',tracepoint:'.join(FOUR)} {{ {fields} }}"
+            ways["bpftrace printf"] = [bpftrace, "-o", str(folder / "flood.bpf"), "-e", program, "-c", STRUNG]
         rates: dict[str, list[int]] = {name: [] for name in ways}
         for _ in range(min(options.rounds, 3)):
             for name, prefix in ways.items():
                 subprocess.run(["rm", "-rf", str(folder / "capture")], check=True)
-                done = subprocess.run([*prefix, *command], check=True, capture_output=True, text=True)
+                done = subprocess.run(with_command(prefix, command), check=True, capture_output=True, text=True)
                 rates[name].append(int(done.stdout.split()[-1]))
     medians = {name: statistics.median(rate) for name, rate in rates.items()}
     print(f"\na flood of UDP packets over a bridge, sent in 2 s\n{'':36} {'packets':>9} {'ratio':>6}")

@@ -4,6 +4,7 @@
   step                   count      min   median      p90      p99      max  stdev  share
   docker0 > vetha373ab6      3  4.00 us  4.00 us  4.00 us  4.00 us  4.00 us   0 ns    22%  ####
   vetha373ab6 > eth0         3  14.0 us  14.0 us  14.0 us  14.0 us  14.0 us   0 ns    78%  ################
+  in host                    3  4.00 us  4.00 us  4.00 us  4.00 us  4.00 us   0 ns    22%  ####
   the whole way              3  18.0 us  18.0 us  18.0 us  18.0 us  18.0 us   0 ns   100%  ####################
 """
 
@@ -149,7 +150,17 @@ class LatencyWriter:
             rows.append((f"{_name(step)} > {_name(to)}", spread_of(every[hop], whole)))
             rows += self._waits(known, hop, step)
         rows += self._waits(known, len(steps) - 1, steps[-1])
+        rows += self._inside(steps, every, whole)
         return [*rows, ("the whole way", spread_of(total, whole))]
+
+    def _inside(self, steps: tuple[Step, ...], every: list[Array], whole: int) -> list[tuple[str, Spread]]:
+        """The time in each namespace where the packets were seen twice in a row: between its devices, no crossings."""
+        spent: dict[str, Array] = {}
+        for times, (step, to) in zip(every, pairwise(steps), strict=True):
+            if step.netns and step.netns == to.netns:
+                label = self._namer.label(step.netns, step.name)
+                spent[label] = spent[label] + times if label in spent else times
+        return [(f"in {label}", spread_of(times, whole)) for label, times in spent.items()]
 
     def _waits(self, known: Latencies, hop: int, step: Step) -> list[tuple[str, Spread]]:
         times = {text: known.of(column, hop) for column, text in WAITS.items()}

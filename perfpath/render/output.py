@@ -42,10 +42,11 @@ class Writer(Protocol):
 class Output:
     """Journeys on their way to the user. Raises OutputError or BrokenPipeError where they can't get there."""
 
-    def __init__(self, writer: Writer, footer: Footer) -> None:
+    def __init__(self, writer: Writer, footer: Footer, *, timed: bool = False) -> None:
+        """timed: the writer shows how long packets took, all of them."""
         self._writer = writer
         self._footer = footer
-        self._tally = Tally()
+        self._tally = Tally(timed=timed)
 
     def update(self, update: Update) -> None:
         """Show what a batch of events brought, at once."""
@@ -112,7 +113,8 @@ def open_output(
     if format == "summary":
         from perfpath.render.summary import SummaryWriter
 
-        return Output(_of_slowest(SummaryWriter(sink, namer), slowest), _lines_to(Sink(notes) if notes else sink))
+        summary = _of_slowest(SummaryWriter(sink, namer), slowest)
+        return Output(summary, _lines_to(Sink(notes) if notes else sink), timed=True)
     return Output(_of_slowest(_for_programs(format, sink, info, namer), slowest), _lines_to(Sink(notes or sys.stderr)))
 
 

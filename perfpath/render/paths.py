@@ -80,9 +80,13 @@ class Path:
 
 
 class PathBook:
-    """Counts packets by the path they took, over all results added."""
+    """Counts packets by the path they took, over all results added.
 
-    def __init__(self) -> None:
+    timed: keep how long each packet took, for who shows that; without, memory doesn't grow with their number.
+    """
+
+    def __init__(self, *, timed: bool = True) -> None:
+        self._timed = timed
         self._paths: dict[tuple[Step, ...], Path] = {}
 
     def __len__(self) -> int:
@@ -103,7 +107,8 @@ class PathBook:
         for row, rows in zip(first, groups, strict=True):
             steps = steps_of(result.hops.take(slice(edges[row], edges[row + 1])))
             path = self._paths.setdefault(steps, Path(steps))
-            path.durations.append(durations[rows])
+            if self._timed:
+                path.durations.append(durations[rows])
             for code, count in zip(*np.unique(journeys["role"][rows], return_counts=True), strict=True):
                 path.roles[journeys.names["role"][code] or ""] += int(count)
 

@@ -35,10 +35,10 @@ class Line(NamedTuple):
 
 
 class Tally:
-    """What the summary counts, over all journeys that have ended."""
+    """What the summary counts, over all journeys that have ended. timed: how long each took is kept too."""
 
-    def __init__(self) -> None:
-        self.paths = PathBook()
+    def __init__(self, *, timed: bool = True) -> None:
+        self.paths = PathBook(timed=timed)
         self.packets = 0
         self.hops = 0
         self.incomplete = 0

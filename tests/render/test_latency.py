@@ -45,6 +45,8 @@ def test_the_table_of_a_bridge(shown: Callable[..., str], bridge_ping: Any) -> N
     assert steps["docker0 > vetha373ab6"][-2:] == ["22%", "####"] or "22%" in steps["docker0 > vetha373ab6"]
     assert "78%" in steps["vetha373ab6 > eth0"]
     assert "18.0" in steps["the whole way"]
+    assert "22%" in steps["in host"]
+    assert "in web" not in steps
     assert back.splitlines()[0].endswith("[web] eth0 > [host] vetha373ab6 > docker0")
 
 
