@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from perfpath.tables import Table
 
 PACKETS = "packets.pcapng"
+VERDICTS = "verdicts.jsonl"
+VERDICT_KEYS = {
+    *("time_ns", "netns", "id", "family", "table", "chain", "handle"),
+    *("kind", "verdict", "network", "transport", "iif", "oif"),
+}
 
 
 def open_recording(path: str, *, batch_bytes: int | None = None) -> Source:
@@ -84,6 +89,22 @@ def capture_of(recording: str) -> Capture:
     facts = facts if isinstance(facts, dict) else {}
     pid, by = facts.get("followed"), facts.get("kernel_filter")
     return Capture(pid if isinstance(pid, int) and pid > 0 else -1, by if isinstance(by, str) else "")
+
+
+def verdicts_of(recording: str) -> list[dict[str, Any]]:
+    """What nftables' trace rules told, as it stands in the capture's directory; [] where nothing does."""
+    import json
+
+    beside = Path(recording) / VERDICTS
+    if not beside.is_file():
+        return []
+    try:
+        found = [json.loads(line) for line in beside.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError) as error:
+        raise InputError(f"{visible(str(beside))}: it can't be read: {error}") from error
+    if not all(isinstance(each, dict) and each.keys() >= VERDICT_KEYS for each in found):
+        raise InputError(f"{visible(str(beside))}: a line of it is no verdict of a trace rule: it was changed")
+    return found
 
 
 class Joined:

@@ -62,7 +62,7 @@ def read(path: str | os.PathLike[str], *, inventory: Inventory | None = None, op
     itself. Raises InputError where it can't be read, InventoryError where a saved inventory can't.
     """
     from perfpath.journeys.tracker import Options
-    from perfpath.recorded import open_recording, symbols_of, topology_of
+    from perfpath.recorded import open_recording, symbols_of, topology_of, verdicts_of
     from perfpath.tables import concatenated
 
     source = open_recording(str(path))
@@ -72,6 +72,7 @@ def read(path: str | os.PathLike[str], *, inventory: Inventory | None = None, op
         options or Options(),
         packets=packets,
         symbols=symbols_of(str(path)),
+        verdicts=verdicts_of(str(path)),
         stacks=getattr(source, "stacks", ()),
         monotonic=info.monotonic,
     )

@@ -4,6 +4,7 @@ DIR/perf.data       what perf recorded, in pipe mode: it can be read however the
 DIR/trace.txt       the same from perf trace, where that was the backend
 DIR/packets.pcapng  what packet sockets saw, where they were used; Wireshark opens it
 DIR/inventory.json  namespaces and interfaces, as they were while it was recorded
+DIR/verdicts.jsonl  what nftables' trace rules told, where --decisions asked for it
 DIR/capture.json    versions, command, losses; written last: where it is missing the recording was interrupted
 """
 

@@ -113,7 +113,7 @@ class Watched:
         if self._watch.version == self._version or self._watch.inventory is None:
             return
         self._version = self._watch.version
-        there = _living(self._watch.inventory)
+        there = living(self._watch.inventory)
         known = self.sockets.namespaces
         self.sockets.remove([inum for inum in known if inum not in there])
         for inum, path in there.items():
@@ -167,7 +167,7 @@ def watched_packets(choice: str, watch: Watch, *, live: bool) -> Watched | None:
     return found
 
 
-def _living(inventory: Inventory) -> dict[int, str]:
+def living(inventory: Inventory) -> dict[int, str]:
     """The paths of the namespaces that still are there, by inode."""
     found = {}
     for namespace in inventory.namespaces:

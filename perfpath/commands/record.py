@@ -49,12 +49,19 @@ def execute(options: argparse.Namespace) -> int:
             packets = None if main else run.sighted(options, watch, session, stack)
             if packets is not None:
                 packets.keep(directory)
+            heard = run.listened(options, watch, session, stack)
+            if heard is not None:
+                heard.keep(directory)
             session.release()
             directory.begin(session.backend)
             while (data := session.read(SILENCE)) is not None:
                 directory.write(data)
                 if packets is not None:
                     packets.take()
+                if heard is not None:
+                    heard.take()
+            if heard is not None:
+                heard.take()
             if packets is not None:
                 packets.close()
                 session.diagnostics.absorb(packets.sockets.diagnostics)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from perfpath.commands import options as shared
 from perfpath.commands import run
@@ -16,6 +16,7 @@ from perfpath.start_up import import_numpy
 if TYPE_CHECKING:
     from perfpath.commands.results import Results
     from perfpath.journeys.following import Following
+    from perfpath.journeys.tracker import Options
     from perfpath.netns.inventory import Inventory
     from perfpath.readers.recording import Source
     from perfpath.recorded import Capture
@@ -31,12 +32,16 @@ IN_MEMORY = 4  # a plain recording read whole takes at most so many times its si
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """What stands beside a recording, None where nothing does. scope: what the summary says of what was recorded."""
+    """What stands beside a recording, None where nothing does. scope: what the summary says of what was recorded.
+
+    verdicts: of nftables' trace rules.
+    """
 
     inventory: Inventory | None
     symbols: Symbols | None
     following: Following | None
     scope: str
+    verdicts: list[dict[str, Any]] = field(default_factory=list)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -78,12 +83,13 @@ def show(recording: str, options: argparse.Namespace) -> int:
     if getattr(options, "header", False):
         return _header(source, options)
     shared.contents(options)  # what is wrong with them is said before anything is read
-    from perfpath.recorded import Capture, capture_of, symbols_of, topology_of
+    from perfpath.recorded import Capture, capture_of, symbols_of, topology_of, verdicts_of
 
     inventory = topology_of(recording, getattr(options, "topology", None))
     capture = capture_of(recording) if recording != "-" else Capture()
     scope = run.FILTERED if capture.kernel_filter else ""
-    beside = Beside(inventory, symbols_of(recording), following_in(capture, source, options), scope)
+    following = following_in(capture, source, options)
+    beside = Beside(inventory, symbols_of(recording), following, scope, verdicts_of(recording))
     from perfpath.commands.results import opened
 
     with opened(options.output, sys.stdout) as stream:
@@ -97,7 +103,7 @@ def _whole(source: Source, beside: Beside, stream: TextIO, options: argparse.Nam
 
     table = concatenated(list(source.batches()))
     results = _results(source, beside, stream, options)
-    tracking = shared.tracking(options, source, beside.symbols)
+    tracking = _tracking(options, source, beside)
     results.result(follow(table, beside.inventory, source.diagnostics, tracking))
     results.finish(source.diagnostics)
 
@@ -107,9 +113,7 @@ def _stream(source: Source, beside: Beside, stream: TextIO, options: argparse.Na
 
     tracker = results = None
     for table in source.batches():  # with the first of them the recording's origin and clock are known
-        tracker = tracker or Tracker(
-            beside.inventory, source.diagnostics, shared.tracking(options, source, beside.symbols)
-        )
+        tracker = tracker or Tracker(beside.inventory, source.diagnostics, _tracking(options, source, beside))
         results = results or _results(source, beside, stream, options)
         results.update(tracker.feed(table))
     results = results or _results(source, beside, stream, options)
@@ -126,6 +130,10 @@ def following_in(capture: Capture, source: Source, options: argparse.Namespace) 
     from perfpath.commands.results import following_of
 
     return following_of(follow(capture.followed), source.packets)
+
+
+def _tracking(options: argparse.Namespace, source: Source, beside: Beside) -> Options:
+    return replace(shared.tracking(options, source, beside.symbols), verdicts=beside.verdicts)
 
 
 def _results(source: Source, beside: Beside, stream: TextIO, options: argparse.Namespace) -> Results:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from perfpath.capture.directory import CaptureDirectory
     from perfpath.capture.plan import Plan
     from perfpath.capture.session import Session
+    from perfpath.commands.firewall import Heard
     from perfpath.commands.watching import Watch
     from perfpath.diagnostics import Diagnostics
     from perfpath.journeys.following import Following
@@ -171,7 +172,11 @@ def trace(command: tuple[str, ...], options: argparse.Namespace) -> int:
             packets = None if main else sighted(options, watch, session, stack)
             if packets is not None and kept is not None:
                 packets.keep(kept)
+            heard = listened(options, watch, session, stack)
+            if heard is not None and kept is not None:
+                heard.keep(kept)
             live = Live(session, watch, stream, options, packets)
+            live.heard = heard
             live.show(kept)
         diagnostics = live.finish()
         if kept:
@@ -207,6 +212,7 @@ class Live:
         from perfpath.journeys.tracker import Tracker
 
         self._session = session
+        self.heard: Heard | None = None
         self._watch = watch
         self._version = -1
         symbols = Kallsyms()
@@ -248,6 +254,8 @@ class Live:
         self._follow(events if self._joining is None else self._joining.close(events))
 
     def _follow(self, events: Table) -> None:
+        if self.heard is not None:
+            self._tracker.hear(self.heard.take())
         if len(events) and self._watch.version != self._version:
             self._version = self._watch.version
             self._know()
@@ -285,6 +293,15 @@ def scope_of(session: Session, *, shown: bool) -> str:
     if plan.kernel_filter:
         found.append(FILTERED)
     return ", ".join(found)
+
+
+def listened(options: argparse.Namespace, watch: Watch, session: Session, stack: ExitStack) -> Heard | None:
+    """Who hears the verdicts of the user's own nftables trace rules, where --decisions asks for them."""
+    if not getattr(options, "decisions", False) or session.backend != "record":
+        return None
+    from perfpath.commands.firewall import Heard
+
+    return stack.enter_context(Heard(watch, session.diagnostics))
 
 
 def sighted(options: argparse.Namespace, watch: Watch, session: Session, stack: ExitStack) -> Watched | None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from perfpath.journeys import asides, neighbours, routes
+from perfpath.journeys.firewall import Firewall
 from perfpath.journeys.observe import DECISION
 from perfpath.journeys.scene import Scene
 from perfpath.journeys.verdicts import AGAIN, error_name, gateway_of, key_of, told
@@ -48,6 +49,7 @@ class Decisions:
     diagnostics: Diagnostics
     packets: FirstBytes | None = None
     names: dict[str, Names] = field(default_factory=lambda: {"decisions": Names()})
+    firewall: Firewall = field(default_factory=Firewall)
     said: list[dict[str, Any]] = field(default_factory=list)
     failed_at: neighbours.Places = field(default_factory=neighbours.Places)
     _gateways: dict[int, str | None] = field(default_factory=dict)
@@ -58,15 +60,17 @@ class Decisions:
 
     def prepared(self, observed: Table) -> Table:
         """Rows that are new, with the columns that joining needs."""
-        if "decision" not in observed:
+        if "decision" not in observed and not self.firewall.heard:
             return observed
-        self._read(observed)
-        self._look_at_gateways(observed)
+        if "decision" in observed:
+            self._read(observed)
+            self._look_at_gateways(observed)
         columns = {"_decided": np.full(len(observed), -1, np.int64), "_where": np.zeros(len(observed), np.int64)}
         return observed.extended(**columns)
 
     def join(self, observed: Table, inventory: Inventory | None, *, last: bool, fallback: bool) -> None:
         """Join what can be joined by now. last: nothing comes after these rows."""
+        self._hear(observed, inventory, last=last)
         if "decision" not in observed:
             return
         rows = np.flatnonzero((observed["_kind"] == DECISION) & (observed["_number"] != HANDLED))
@@ -93,7 +97,7 @@ class Decisions:
 
     def told_of(self, hops: Table, done: Pass, chosen: Array) -> Table:
         """HOPS of the chosen chains of a pass with the column `decisions`."""
-        if "decision" not in done.observed:
+        if "_decided" not in done.observed:
             return self.named(hops)
         starts, sizes = done.chains.starts[chosen], done.chains.sizes[chosen]
         at = np.repeat(starts - np.cumsum(sizes) + sizes, sizes) + np.arange(int(sizes.sum()))
@@ -101,7 +105,7 @@ class Decisions:
 
     def told(self, hops: Table, observed: Table, rows: Array) -> Table:
         """HOPS (or JOURNEYS) with the column `decisions`. rows: of the observed table, for each of theirs."""
-        if "decision" not in observed:
+        if "_decided" not in observed:
             return self.named(hops)
         columns = {**hops.columns, "decisions": observed["_decided"][rows].astype(np.int32)}
         return Table(columns, {**hops.names, **self.names})
@@ -109,6 +113,18 @@ class Decisions:
     def named(self, table: Table) -> Table:
         """A table with the names that the column has in others, with which it may be put together."""
         return Table(table.columns, {**table.names, **self.names})
+
+    def _hear(self, observed: Table, inventory: Inventory | None, *, last: bool) -> None:
+        """Join the verdicts of trace rules."""
+        if "_decided" not in observed:
+            return
+        for row, text in self.firewall.join(observed, self.packets, inventory, last=last):
+            key = (int(observed["_decided"][row]), self._parts.code(text))
+            if key not in self._lists:
+                self._lists[key] = self._appended(*key)
+            observed["_decided"][row] = self._lists[key]
+        if last:
+            self.firewall.report(self.diagnostics)
 
     def _read(self, observed: Table) -> None:
         """Parse the texts that are new."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -48,6 +48,7 @@ class Options:
         only while they existed.
     symbols: names of kernel addresses. stacks: the recording's kernel stacks by number; they may grow.
     packets: the first bytes of its packets by number; they may grow.
+    verdicts: what trace rules of nftables told while it was recorded (perfpath.journeys.firewall).
     """
 
     gap_ns: int = 1_000_000_000
@@ -56,6 +57,7 @@ class Options:
     symbols: Symbols | None = field(default=None, compare=False)
     stacks: Sequence[tuple[int, ...]] = field(default=(), compare=False, repr=False)
     packets: FirstBytes | None = field(default=None, compare=False, repr=False)
+    verdicts: Sequence[dict[str, Any]] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,7 @@ class Tracker:
         self._stacks = Stacks(self._options.symbols, self._options.stacks)
         self._outcomes = Outcomes(Causes(self._options.symbols, self._options.stacks), diagnostics)
         self._decisions = Decisions(diagnostics, self._options.packets)
+        self.hear(self._options.verdicts)
         self._held: Table | None = None
         self._new: list[Table] = []
         self._next = 0
@@ -131,6 +134,10 @@ class Tracker:
         now = int(rows["time_ns"][-1]) if len(rows) else 0
         closed, self._open = self._pass(rows, now - self._options.gap_ns)
         return Update(closed, self._open)
+
+    def hear(self, verdicts: Sequence[dict[str, Any]]) -> None:
+        """Take verdicts of trace rules that came meanwhile; they are joined with the next events."""
+        self._decisions.firewall.hear(verdicts)
 
     def know(self, inventory: Inventory | None, *, monotonic: bool = False) -> None:
         """Go on with what is known by now of the topology: journeys still open are placed anew.

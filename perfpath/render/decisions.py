@@ -78,7 +78,8 @@ def _learned(said: dict[str, Any]) -> str:
 
 
 def _firewall(said: dict[str, Any]) -> str:
-    rule = said.get("rule") or (f"handle {said['handle']}" if said.get("handle") else "policy")
+    other = "policy" if said["type"] == "policy" else "end of the chain"
+    rule = said["rule"] or (f"rule of handle {said['handle']}" if said["handle"] else other)
     return f"firewall  {said['family']} {said['table']} {said['chain']}: {rule} -> {said['verdict']}"
 
 

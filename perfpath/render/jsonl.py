@@ -33,7 +33,8 @@ the kernel did since the hop before. Where decisions were recorded (--decisions)
     {"kind": "icmp error", "type": 3, "code": 1, "src": ..., "dst": ...}     this host answered the packet with it
     {"kind": "learned", "mac": "02:...", "port": "veth1", "vlan": null}      a bridge did, from this packet
     {"kind": "tcp", "what": "retransmitted", "state": "TCP_ESTABLISHED"}     or reset sent, reset received, bad checksum
-    {"kind": "firewall", "family": "inet", "table": "t", "chain": "c", "handle": 4, "rule": "drop", "verdict": "drop"}
+    {"kind": "firewall", "type": "rule", "family": "inet", "table": "t", "chain": "c", "handle": 4, "rule": "drop",
+     "verdict": "drop"}                          of the user's own trace rule; "type" is rule, policy or return
 
 A "gateway" is null also where nobody can tell whether the kernel's event has one.
 Keys may be added; none changes its meaning without a new version. Everything is ASCII: other characters come as \u

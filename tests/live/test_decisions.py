@@ -24,11 +24,15 @@ def routed(lab: Lab) -> tuple[str, str, str, str, str, str]:
     """(left, router, right, address of left, of the router on its side, of right); no neighbour is known."""
     left, router, right = (lab.namespace(label) for label in ("left", "router", "right"))
     one, other = lab.subnet(), lab.subnet()
-    lab.veth(left, "eth0", router, "lan")
-    lab.veth(router, "wan", right, "eth0")
-    for netns, dev, address in ((left, "eth0", one[1]), (router, "lan", one[2]), (router, "wan", other[2])):
+    lab.veth(left, f"{lab.prefix}e", router, f"{lab.prefix}l")
+    lab.veth(router, f"{lab.prefix}w", right, f"{lab.prefix}e")
+    for netns, dev, address in (
+        (left, f"{lab.prefix}e", one[1]),
+        (router, f"{lab.prefix}l", one[2]),
+        (router, f"{lab.prefix}w", other[2]),
+    ):
         lab.address(netns, dev, f"{address}/24")
-    lab.address(right, "eth0", f"{other[1]}/24")
+    lab.address(right, f"{lab.prefix}e", f"{other[1]}/24")
     lab.forward(router)
     lab.ip("route", "add", "default", "via", str(one[2]), netns=left)
     lab.ip("route", "add", "default", "via", str(other[2]), netns=right)
@@ -70,19 +74,19 @@ def test_routes_and_neighbours_of_a_ping(lab: Lab, tmp_path: Path) -> None:
     request, reply = echo(found, source), echo(found, target)
     routes = [
         (place, each["for"], each["src"], each["dst"], each["dev"], each["error"])
-        for place, dev in ((left, "eth0"), (router, "lan"), (right, "eth0"))
+        for place, dev in ((left, f"{lab.prefix}e"), (router, f"{lab.prefix}l"), (right, f"{lab.prefix}e"))
         for each in at(request, dev, place)
         if each["kind"] == "route"
     ]
     assert routes == [
-        (left, "output", None, target, "eth0", None),
-        (router, "input", source, target, "wan", None),
-        (right, "input", source, target, "eth0", None),
+        (left, "output", None, target, f"{lab.prefix}e", None),
+        (router, "input", source, target, f"{lab.prefix}w", None),
+        (right, "input", source, target, f"{lab.prefix}e", None),
     ]
-    waited = [each for each in at(request, "eth0", left) if each["kind"] == "neighbour"]
+    waited = [each for each in at(request, f"{lab.prefix}e", left) if each["kind"] == "neighbour"]
     assert [(each["what"], each["address"], each["state"]) for each in waited] == [("waited for", gateway, "reachable")]
-    assert waited[0]["mac"] == lab.run(router, "cat", "/sys/class/net/lan/address").stdout.strip()
-    output = [each for each in at(reply, "eth0", right) if each["kind"] == "route"]
+    assert waited[0]["mac"] == lab.run(router, "cat", f"/sys/class/net/{lab.prefix}l/address").stdout.strip()
+    output = [each for each in at(reply, f"{lab.prefix}e", right) if each["kind"] == "route"]
     assert [(each["for"], each["src"], each["dst"]) for each in output] == [("output", target, source)]
     (question,) = [
         each
@@ -151,7 +155,7 @@ def test_errors_and_resets_are_of_the_packets_they_answer(lab: Lab, tmp_path: Pa
         (each["packet"]["l4"], decision["kind"], decision.get("code"), decision.get("what"))
         for each in found
         if each["packet"] and each["packet"].get("src") == source
-        for decision in at(each, "eth0", right)
+        for decision in at(each, f"{lab.prefix}e", right)
         if decision["kind"] in ("icmp error", "tcp")
     }
     assert said == {("udp", "icmp error", 3, None), ("tcp", "tcp", None, "reset sent")}
@@ -178,13 +182,13 @@ def test_a_lookup_that_made_no_packet_is_told_of(lab: Lab, tmp_path: Path) -> No
 @pytest.mark.netns
 def test_what_a_bridge_learns(lab: Lab, tmp_path: Path) -> None:
     left, middle, right, net = *(lab.namespace(label) for label in ("left", "middle", "right")), lab.subnet()
-    lab.veth(left, "eth0", middle, "port0")
-    lab.veth(right, "eth0", middle, "port1")
+    lab.veth(left, f"{lab.prefix}e", middle, "port0")
+    lab.veth(right, f"{lab.prefix}e", middle, "port1")
     lab.bridge(middle, "br0", "port0", "port1")
-    lab.address(left, "eth0", f"{net[1]}/24")
-    lab.address(right, "eth0", f"{net[2]}/24")
+    lab.address(left, f"{lab.prefix}e", f"{net[1]}/24")
+    lab.address(right, f"{lab.prefix}e", f"{net[2]}/24")
     lab.ip("link", "set", "dev", "br0", "type", "bridge", "fdb_flush", netns=middle)
-    mac = lab.run(left, "cat", "/sys/class/net/eth0/address").stdout.strip()
+    mac = lab.run(left, "cat", f"/sys/class/net/{lab.prefix}e/address").stdout.strip()
     found = kept(tmp_path, *lab.command(left, "ping", "-c1", "-W2", str(net[2])))
     learned = [each for journey in found for each in at(journey, "port0", middle) if each["kind"] == "learned"]
     assert {(each["mac"], each["port"]) for each in learned} == {(mac, "port0")}
@@ -196,3 +200,53 @@ def test_rubbish_is_no_gateway() -> None:
     assert gateway_of({"gw4": "2.0.0.0", "gw6": "0:0:9d03:89ff:200::"}) is None
     assert gateway_of({"gw4": NONE, "gw6": "::"}) is None
     assert gateway_of({"gw": "::"}) is None
+
+
+RULES = """table inet t {
+  chain p { type filter hook prerouting priority -300; icmp type echo-request meta nftrace set 1; };
+  chain c { type filter hook input priority 0; icmp type echo-request counter drop; };
+};
+"""
+
+
+@pytest.mark.perf
+@pytest.mark.netns
+def test_verdicts_of_the_users_trace_rules(lab: Lab, tmp_path: Path) -> None:
+    """They are joined live and from the capture, elsewhere too; the ruleset stays what it was."""
+    left, _, right, source, _, target = routed(lab)
+    lab.run(left, "ping", "-c1", "-W2", target)
+    lab.run(right, "nft", "-f", "-", stdin=RULES)
+    before = lab.run(right, "nft", "-s", "list", "ruleset").stdout
+    command = lab.command(left, "ping", "-c4", "-i0.2", "-W0.3", target)
+    live, saved = tmp_path / "live", tmp_path / "saved"
+    argv = [PERFPATH, "--decisions", "--format", "jsonl", "-o", str(live), "--save", str(saved), *command]
+    subprocess.run(argv, capture_output=True, check=False, timeout=60)
+    assert lab.run(right, "nft", "-s", "list", "ruleset").stdout == before
+    lab.close()
+    report = [PERFPATH, "report", "--format", "jsonl", str(saved)]
+    later = subprocess.run(report, check=True, capture_output=True, text=True, timeout=60).stdout
+    for text in (live.read_text(), later):
+        journeys = [json.loads(line) for line in text.splitlines()]
+        echoes = [
+            each
+            for each in journeys
+            if each["packet"]
+            and each["packet"]["src"] == source
+            and each["packet"].get("icmp_seq") in (1, 2, 3, 4)
+            and each["packet"]["dst"] == target
+        ]
+        assert len(echoes) == 4
+        joined = 0  # under load a packet socket may miss one, and then nothing is certain
+        for journey in echoes:
+            said = [
+                (each["type"], each["chain"], each["rule"], each["verdict"])
+                for each in at(journey, f"{lab.prefix}e", right)
+                if each["kind"] == "firewall"
+            ]
+            joined += bool(said)
+            if not said:
+                continue
+            assert said[0] == ("rule", "p", "icmp type echo-request meta nftrace set 1", "continue")
+            assert said[-1] == ("rule", "c", "icmp type echo-request counter drop", "drop")
+            assert ("policy", "p", None, "accept") in said
+        assert joined
