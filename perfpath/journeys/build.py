@@ -124,8 +124,8 @@ class Builder:
             path=self._numbered(done, number)[chains.path[chosen]],
             role=np.where(request >= 0, REPLY, np.where(reply >= 0, REQUEST, -1)),
             peer=np.maximum(np.maximum(request, reply), -1),
-            parent=roles.parent[chosen],
-            lineage=roles.lineage[chosen],
+            parent=gathered(roles.parent, chosen),
+            lineage=gathered(roles.lineage, chosen),
             complete=done.complete[chosen],
             cut=np.where((cut <= rules.START) | (cut == rules.GAP), -1, cut - rules.FREE),
         )

@@ -259,7 +259,10 @@ class Tracker:
     def _lineage(self, done: Pass, number: Array) -> tuple[Array, Array]:
         """(parent, lineage) of each chain, as `Roles` has them; what was told once stays so."""
         first = done.seen.rows[done.chains.starts]
-        parent, reason = done.observed["_parent"][first], done.observed["_lineage"][first]
+        columns = (done.observed["_parent"], done.observed["_lineage"])
+        parent, reason = (
+            column[first] if column.flags.writeable else np.broadcast_to(column[:1], len(first)) for column in columns
+        )
         if done.lineage is None:
             return parent, reason
         codes = self._builder.lineage_codes(done.lineage.reasons)
