@@ -198,6 +198,39 @@ def test_twins(lab: Lab, tmp_path: Path) -> None:
     judged("twins", watch, lab, len(flows))
 
 
+BORROWED = """
+import os, socket, sys
+home, away = os.open("/proc/self/ns/net", os.O_RDONLY), os.open(sys.argv[1], os.O_RDONLY)
+import ctypes
+setns = ctypes.CDLL(None, use_errno=True).setns
+assert setns(away, 0) == 0
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+assert setns(home, 0) == 0
+for _ in range(50): s.sendto(b"x" * 70, (sys.argv[2], 9))
+"""
+
+
+def test_a_socket_of_another_namespace(lab: Lab, tmp_path: Path) -> None:
+    """A program goes to another namespace, opens a socket there, comes back and sends; both are wired alike."""
+    spaces = []
+    for copy in range(2):
+        left, right, net = lab.namespace(f"l{copy}"), lab.namespace(f"r{copy}"), lab.subnet()
+        lab.veth(left, "eth0", right, "eth0")
+        lab.address(left, "eth0", f"{net[1]}/24")
+        lab.address(right, "eth0", f"{net[2]}/24")
+        spaces.append((left, str(net[2])))
+    pings(spaces, count=1)
+    home, (away, address) = spaces[0][0], spaces[1]
+    with Watch(tmp_path) as watch:
+        lab.ip("netns", "exec", home, sys.executable, "-c", BORROWED, f"/run/netns/{away}", address)
+    inventory = take()
+    result, _ = followed(watch, inventory)
+    score = watch.score(result, {each.inum for each in inventory.namespaces if each.name.startswith(lab.prefix)}, "-")
+    print(f"\n{'a socket from elsewhere':>28}: {score}")  # noqa: T201
+    assert score.wrong == 0
+    assert score.right + score.unknown >= 100
+
+
 def test_namespaces_that_come_and_go(lab: Lab, tmp_path: Path) -> None:
     """Three containers one after the other, of the same name and wiring, ping through a bridge that stays."""
     net = lab.subnet()

@@ -100,21 +100,29 @@ def in_time(items: list[Item]) -> list[Hit]:
 
 
 def tasks_in_time(items: list[Item]) -> Iterator[tuple[Hit, str | None, int]]:
-    """Each hit in time order with its thread's name and namespace then: a thread record comes before a hit."""
+    """Each hit in time order with its thread's name and namespace then: a thread record comes before a hit.
+
+    Each thread is a process here. Its namespace is told where it, with its ancestors, has been in one only, and it is
+    not the kernel's, a child of `kthreadd`.
+    """
     comms: dict[int, str] = {}
-    spaces: dict[int, int] = {}
+    spaces: dict[int, list[int]] = {}  # all that it has been in, the last last
+    kernel: set[int] = set()
     for item in sorted(items, key=lambda one: (getattr(one, "time", 0), isinstance(one, Hit))):
         if isinstance(item, Comm):
             comms[item.tid] = fsdecoded(item.name)
         elif isinstance(item, Netns):
-            spaces[item.tid] = item.inum
+            if item.tid not in kernel:
+                spaces[item.tid] = [*spaces.get(item.tid, []), item.inum]
         elif isinstance(item, Fork):
+            is_kernel = item.parent == 2 and comms.get(2, "kthreadd") == "kthreadd"
+            (kernel.add if is_kernel else kernel.discard)(item.tid)
+            spaces[item.tid] = [] if is_kernel else list(spaces.get(item.parent, []))
             if item.parent in comms:
                 comms[item.tid] = comms[item.parent]
-            if item.parent in spaces:
-                spaces[item.tid] = spaces[item.parent]
         elif isinstance(item, Hit):
-            yield item, comms.get(item.tid), spaces.get(item.tid, 0)
+            been = spaces.get(item.tid, [])
+            yield item, comms.get(item.tid), been[-1] if len(set(been)) == 1 else 0
 
 
 def check(table: Table, machine: Machine, items: list[Item], stacks: list[tuple[int, ...]]) -> None:

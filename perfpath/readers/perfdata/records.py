@@ -34,6 +34,7 @@ class Record(IntEnum):
 
 
 FIRST_OF_PERF = 64
+MISC_COMM_EXEC = 1 << 13  # the thread got its name by execve(2)
 MISC_LOST_SAMPLES_BPF = 1 << 15  # not lost but filtered
 
 

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from perfpath.errors import InputError
 from perfpath.readers.perfdata.cursor import Cursor
-from perfpath.readers.perfdata.records import MISC_LOST_SAMPLES_BPF, RECORD_HEADER_SIZE, Record, SampleType
+from perfpath.readers.perfdata.records import (
+    MISC_COMM_EXEC,
+    MISC_LOST_SAMPLES_BPF,
+    RECORD_HEADER_SIZE,
+    Record,
+    SampleType,
+)
 from perfpath.readers.perfdata.tasks import TaskRecord
 
 if TYPE_CHECKING:
@@ -75,21 +81,21 @@ def apply_record(state: State, kind: int, misc: int, data: memoryview, at: int) 
         told = state.losses.throttled if kind == Record.THROTTLE else state.losses.unthrottled
         told(cursor.u64(), cursor.u64(), trailer)
     else:
-        state.tasks.add(_task(state, kind, cursor, trailer))
+        state.tasks.add(_task(state, kind, cursor, trailer, executed=bool(misc & MISC_COMM_EXEC)))
 
 
-def _task(state: State, kind: int, cursor: Cursor, trailer: Trailer) -> TaskRecord:
-    cursor.u32()  # pid
+def _task(state: State, kind: int, cursor: Cursor, trailer: Trailer, *, executed: bool) -> TaskRecord:
+    pid = cursor.u32()
     if kind == Record.COMM:
         tid = cursor.u32()
-        return TaskRecord(trailer.time_ns, tid, comm=state.names["comm"].code(cursor.zstring(4096)))
+        comm = state.names["comm"].code(cursor.zstring(4096))
+        return TaskRecord(trailer.time_ns, tid, comm=comm, pid=pid, executed=executed)
     if kind == Record.FORK:
-        cursor.u32()  # parent's pid
-        tid, parent = cursor.u32(), cursor.u32()
-        time_ns = cursor.u64()
-        return TaskRecord(trailer.time_ns or (time_ns if time_ns < 1 << 63 else 0), tid, parent=parent)
+        parent_pid, tid, parent = cursor.u32(), cursor.u32(), cursor.u32()
+        time_ns = trailer.time_ns or cursor.u64()
+        return TaskRecord(time_ns if time_ns < 1 << 63 else 0, tid, parent=parent, pid=pid, parent_pid=parent_pid)
     tid = cursor.u32()
     if not 0 < cursor.u64() <= _MAX_NAMESPACES:
         raise InputError("a namespaces record without entries")
     cursor.u64()  # device; the first entry is the network namespace (NET_NS_INDEX)
-    return TaskRecord(trailer.time_ns, tid, netns=cursor.u64() & 0xFFFFFFFF)
+    return TaskRecord(trailer.time_ns, tid, netns=cursor.u64() & 0xFFFFFFFF, pid=pid)

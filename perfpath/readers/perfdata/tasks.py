@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from perfpath.readers.perfdata.homes import KTHREADD, Homes
 from perfpath.readers.perfdata.timeline import BEFORE_ALL, Timeline
 from perfpath.readers.recording import TaskNamespaces
 
@@ -16,13 +17,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TaskRecord:
-    """What a record says of a thread: its name, the parent it was forked from, or its network namespace."""
+    """What a record says of a thread: its name, the parent it was forked from, or its network namespace.
+
+    pid, parent_pid: the processes of the two threads, -1 unknown. executed: it got the name by running a program.
+    """
 
     time_ns: int
     tid: int
     comm: int | None = None
     parent: int | None = None
     netns: int | None = None
+    pid: int = -1
+    parent_pid: int = -1
+    executed: bool = False
 
 
 class Tasks:
@@ -38,6 +45,8 @@ class Tasks:
         self._netns = Timeline(0, np.uint32)
         self._kin = Timeline(missing=0)
         self._root = -1
+        self._names, self._homes = names, Homes()
+        self._was: dict[int, int] = {}
         self._waiting: list[TaskRecord] = []
         self._comm.set(0, BEFORE_ALL, names.code("swapper"))
 
@@ -67,16 +76,35 @@ class Tasks:
         del self._waiting[:ready]
 
     def _apply(self, record: TaskRecord) -> None:
-        comm, netns = record.comm, record.netns
+        tid, time = record.tid, record.time_ns
+        comm = record.comm
         if record.parent is not None:
             comm = self._comm.current.get(record.parent)
-            netns = self._netns.current.get(record.parent)
-            self._inherit(record.tid, record.parent, record.time_ns)
+            self._inherit(tid, record.parent, time)
+            kthreadd = self._comm.current.get(KTHREADD) in {None, self._names.find("kthreadd")}
+            pid, parent_pid = record.pid, record.parent_pid
+            told = self._homes.forked(pid, tid, parent_pid, record.parent, kthreadd=kthreadd)
+            self._told(tid, time, told)
         if comm is not None:
-            self._comm.set(record.tid, record.time_ns, comm)
-        if netns is not None and self._netns.set(record.tid, record.time_ns, netns):
-            self.namespaces.tid.append(record.tid)
-            self.namespaces.time_ns.append(record.time_ns)
+            self._comm.set(tid, time, comm)
+        if record.executed:
+            self._told(tid, time, self._homes.executed(record.pid, tid))
+        if record.netns is not None:
+            for each, told in self._homes.entered(record.pid, tid, record.netns).items():
+                self._told(each, time, told)
+            self._noted(tid, time, record.netns)
+
+    def _told(self, tid: int, time_ns: int, netns: int) -> None:
+        if netns or tid in self._netns.current:
+            self._netns.set(tid, time_ns, netns)
+        if netns:
+            self._noted(tid, time_ns, netns)
+
+    def _noted(self, tid: int, time_ns: int, netns: int) -> None:
+        if self._was.get(tid) != netns:
+            self._was[tid] = netns
+            self.namespaces.tid.append(tid)
+            self.namespaces.time_ns.append(time_ns)
             self.namespaces.netns.append(netns)
 
     def _inherit(self, tid: int, parent: int, time_ns: int) -> None:
@@ -92,7 +120,10 @@ class Tasks:
         return self._comm.at(tids, times)
 
     def netns(self, tids: Array, times: Array) -> Array | None:
-        """Inode numbers of the threads' network namespaces, 0 unknown; None where the recording has none at all."""
+        """Inode numbers of the threads' network namespaces; None where the recording has none at all.
+
+        0: unknown, or nothing to go by (`Homes`).
+        """
         return self._netns.at(tids, times) if self._netns.current else None
 
     def forget(self, before_ns: int) -> None:
