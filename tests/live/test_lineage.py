@@ -140,6 +140,29 @@ def test_fragments(how: tuple[str, ...], lab: Lab, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", [STACKS, BYTES], ids=["stacks", "bytes"])
+def test_what_a_router_fragments(how: tuple[str, ...], lab: Lab, tmp_path: Path) -> None:
+    left, router, right = (lab.namespace(label) for label in ("left", "router", "right"))
+    one, other = lab.subnet(), lab.subnet()
+    lab.veth(left, "e0", router, "lan")
+    lab.veth(router, "wan", right, "e1")
+    for netns, dev, address in ((left, "e0", one[1]), (router, "lan", one[2]), (router, "wan", other[2])):
+        lab.address(netns, dev, f"{address}/24")
+    lab.address(right, "e1", f"{other[1]}/24")
+    lab.forward(router)
+    lab.ip("route", "add", "default", "via", str(one[2]), netns=left)
+    lab.ip("route", "add", "default", "via", str(other[2]), netns=right)
+    lab.ip("link", "set", "dev", "wan", "mtu", "1000", netns=router)
+    lab.run(left, "ping", "-c1", "-W2", "-Mdont", "-s900", str(other[1]))
+    ping = lab.command(left, "ping", "-c1", "-W1", "-Mdont", "-s1400", str(other[1]))
+    found = [each for each in recorded(lab, tmp_path, how, *ping) if each["hops"][0]["dev"] in {"e0", "wan"}]
+    whole = [each for each in found if each["hops"][0]["len"] == 1442]
+    parts = [each for each in found if each["hops"][0]["dev"] == "wan" and each["hops"][0]["len"] in {1010, 466}]
+    assert [[hop["dev"] for hop in each["hops"]] for each in whole] == [["e0", "lan"]]
+    assert [[hop["dev"] for hop in each["hops"]] for each in parts] == [["wan", "e1"]] * 2
+    assert [(each["parent"], each["lineage"]) for each in parts] == [(whole[0]["journey"], "fragment")] * 2
+
+
+@pytest.mark.parametrize("how", [STACKS, BYTES], ids=["stacks", "bytes"])
 def test_what_tcp_sends_again(how: tuple[str, ...], lab: Lab, tmp_path: Path) -> None:
     left, right, address = two(lab)
     rules = (
