@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shlex
 import shutil
 import statistics
 import subprocess
@@ -181,14 +180,15 @@ def depths(folder: Path) -> dict[str, list[str]]:
     }
 
 
-def with_command(prefix: list[str], command: list[str]) -> list[str]:
-    """A tracer's command line with the command it is to trace; some want that as one word."""
+def with_command(prefix: list[str], command: list[str], folder: Path) -> list[str]:
+    """A tracer's command line with the command it is to trace; bpftrace wants that as words without quotes."""
     if prefix[-1:] != [STRUNG]:
         return [*prefix, *command]
-    script = Path(tempfile.gettempdir()) / f"perfpath-bench-{os.getpid()}.sh"
-    script.write_text(f"#!/bin/sh\nexec {shlex.join(command)}\n")
-    script.chmod(0o700)
-    return [*prefix[:-1], str(script)]
+    program = folder / "flood.py"
+    program.write_text(FLOOD)
+    at = command.index("-c")
+    words = [str(shutil.which(command[0])), *command[1:at], str(program), *command[at + 2 :]]
+    return [*prefix[:-1], " ".join(words)]
 
 
 def traffic(options: argparse.Namespace, folder: Path) -> object:
@@ -216,13 +216,13 @@ def traffic(options: argparse.Namespace, folder: Path) -> object:
         }
         if bpftrace := shutil.which("bpftrace"):
             fields = 'printf("%s %p %d\\n", str(args->name), args->skbaddr, args->len)'
-            program = f"tracepoint:{',tracepoint:'.join(FOUR)} {{ {fields} }}"
+            program = " ".join(f"tracepoint:{event} {{ {fields} }}" for event in FOUR)
             ways["bpftrace printf"] = [bpftrace, "-o", str(folder / "flood.bpf"), "-e", program, "-c", STRUNG]
         rates: dict[str, list[int]] = {name: [] for name in ways}
         for _ in range(min(options.rounds, 3)):
             for name, prefix in ways.items():
                 subprocess.run(["rm", "-rf", str(folder / "capture")], check=True)
-                done = subprocess.run(with_command(prefix, command), check=True, capture_output=True, text=True)
+                done = subprocess.run(with_command(prefix, command, folder), check=True, capture_output=True, text=True)
                 rates[name].append(int(done.stdout.split()[-1]))
     medians = {name: statistics.median(rate) for name, rate in rates.items()}
     print(f"\na flood of UDP packets over a bridge, sent in 2 s\n{'':36} {'packets':>9} {'ratio':>6}")

@@ -87,7 +87,9 @@ def test_a_slow_queue_is_where_the_time_goes(lab: Lab) -> None:
     lab.address(right, "eth0", f"{net[2]}/24")
     lab.run(left, "ping", "-c1", "-W2", str(net[2]))
     lab.run(left, "tc", "qdisc", "add", "dev", "eth0", "root", "tbf", "rate", "80kbit", "burst", "600", "limit", "9000")
-    command = lab.command(left, "ping", "-q", "-c4", "-i0.002", "-s500", "-W2", str(net[2]))
+    # the first ping waits only twice the time that its first answer took; the second lasts until all are through
+    pings = f"ping -q -c4 -i0.002 -s500 -W2 {net[2]}; ping -q -c5 -i0.1 -W2 {net[2]}"
+    command = lab.command(left, "sh", "-c", pings)
     argv = [PERFPATH, "-a", "--packets", "none", "--latency", "--netns", left, "-o", "-", *command]
     text = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout
     rows = [line for line in text.splitlines() if line.startswith("  eth0 > eth0")]
