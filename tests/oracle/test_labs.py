@@ -66,29 +66,39 @@ def followed(watch: Watch, inventory: Inventory | None) -> tuple[Result, Diagnos
     return follow(table, inventory, source.diagnostics, Options(monotonic=True)), source.diagnostics
 
 
-def judged(name: str, watch: Watch, lab: Lab, flows: int, *, located: float = 0.99, copies: int = 1) -> Score:
-    """Follow a recording, compare, and print."""
-    inventory = take()
-    result, diagnostics = followed(watch, inventory)
-    watch.recording.with_name("inventory.json").write_text(to_json(inventory))  # for whoever looks into a failure
-    ours = {each.inum for each in inventory.namespaces if each.name.startswith(lab.prefix)}
-    score = watch.score(result, ours, lab.prefix, copies)
-    roles = Counter(result.journeys.texts("role"))
-    print(f"\n{name:>28}: {score}  requests {roles['request']}  replies {roles['reply']}")  # noqa: T201
-    assert score.wrong == 0
-    assert (score.joined, score.cut) == (0, 0)
-    assert score.packets == 2 * flows * COUNT
-    assert score.right >= located * (score.right + score.unknown)
-    assert not diagnostics.losses
-    return score
+TRIES = 3
+
+
+def judged(name: str, folder: Path, lab: Lab, flows: list[Ping], *, located: float = 0.99, copies: int = 1) -> Result:
+    """Record the pings, follow them, compare, and print.
+
+    A hop placed wrongly and a packet cut or mixed with another fail at once. On a busy machine the oracle or perf may
+    lose something, and interrupted packets leave more unknown: then the same again, up to TRIES times.
+    """
+    for _ in range(TRIES):
+        with Watch(folder) as watch:
+            pings(flows)
+        inventory = take()
+        result, diagnostics = followed(watch, inventory)
+        (folder / "inventory.json").write_text(to_json(inventory))  # for whoever looks into a failure
+        ours = {each.inum for each in inventory.namespaces if each.name.startswith(lab.prefix)}
+        score = watch.score(result, ours, lab.prefix, copies)
+        roles = Counter(result.journeys.texts("role"))
+        print(f"\n{name:>28}: {score}  requests {roles['request']}  replies {roles['reply']}")  # noqa: T201
+        assert score.wrong == 0
+        assert score.cut == 0
+        whole = score.packets == 2 * len(flows) * COUNT and not diagnostics.losses
+        whole &= copies == 1 or not score.unseen
+        assert score.joined == 0 or (copies > 1 and not whole)  # a copy that the oracle lost is missed there
+        if whole and score.right >= located * (score.right + score.unknown):
+            return result
+    raise AssertionError(f"{name}: not once was everything seen, and {located:.0%} placed")
 
 
 def test_loopback(lab: Lab, tmp_path: Path) -> None:
     spaces = [lab.namespace("a"), lab.namespace("b"), lab.namespace("c")]
     flows = [(netns, "127.0.0.1") for netns in spaces]
-    with Watch(tmp_path) as watch:
-        pings(flows)
-    judged("loopback", watch, lab, len(flows))
+    judged("loopback", tmp_path, lab, flows)
 
 
 def test_five_containers_on_a_bridge(lab: Lab, tmp_path: Path) -> None:
@@ -102,9 +112,7 @@ def test_five_containers_on_a_bridge(lab: Lab, tmp_path: Path) -> None:
     lab.address("", bridge, f"{net[1]}/24")
     flows = [(boxes[0], str(net[11])), (boxes[1], str(net[10])), (boxes[2], str(net[13])), (boxes[4], str(net[1]))]
     flows += [("", str(net[12])), (boxes[3], str(net[14]))]
-    with Watch(tmp_path) as watch:
-        pings(flows)
-    judged("bridge, 5 containers", watch, lab, len(flows))
+    judged("bridge, 5 containers", tmp_path, lab, flows)
 
 
 def test_three_routers_in_a_row(lab: Lab, tmp_path: Path) -> None:
@@ -125,9 +133,7 @@ def test_three_routers_in_a_row(lab: Lab, tmp_path: Path) -> None:
                 lab.ip("route", "add", str(net), "via", str(nets[number - 1][1]), netns=space)
     flows = [(spaces[0], str(nets[3][2])), (spaces[4], str(nets[0][1])), (spaces[2], str(nets[0][1]))]
     flows += [(spaces[0], str(nets[1][2])), (spaces[4], str(nets[1][1]))]
-    with Watch(tmp_path) as watch:
-        pings(flows)
-    judged("three routers", watch, lab, len(flows))
+    judged("three routers", tmp_path, lab, flows)
 
 
 def nodes(lab: Lab) -> list[Ping]:
@@ -161,9 +167,7 @@ def nodes(lab: Lab) -> list[Ping]:
 
 def test_two_nodes_with_pods_of_the_same_names(lab: Lab, tmp_path: Path) -> None:
     flows = nodes(lab)
-    with Watch(tmp_path) as watch:
-        pings(flows)
-    judged("two nodes, same names", watch, lab, len(flows))
+    judged("two nodes, same names", tmp_path, lab, flows)
 
 
 def test_vxlan_over_veth(lab: Lab, tmp_path: Path) -> None:
@@ -180,9 +184,7 @@ def test_vxlan_over_veth(lab: Lab, tmp_path: Path) -> None:
         lab.up(space, "vx0")
         lab.address(space, "vx0", f"{over[1 + number]}/24")
     flows = [(left, str(over[2])), (right, str(over[1])), (left, str(under[2])), (right, str(under[1]))]
-    with Watch(tmp_path) as watch:
-        pings(flows)
-    judged("vxlan over veth", watch, lab, len(flows))
+    judged("vxlan over veth", tmp_path, lab, flows)
 
 
 def test_twins(lab: Lab, tmp_path: Path) -> None:
@@ -193,9 +195,7 @@ def test_twins(lab: Lab, tmp_path: Path) -> None:
         lab.address(left, "eth0", f"{net[1]}/24")
         lab.address(right, "eth0", f"{net[2]}/24")
         flows += [(left, str(net[2])), (right, str(net[1]))]
-    with Watch(tmp_path) as watch:
-        pings(flows)
-    judged("twins", watch, lab, len(flows))
+    judged("twins", tmp_path, lab, flows)
 
 
 BORROWED = """
@@ -281,9 +281,7 @@ def test_macvlan_and_ipvlan(lab: Lab, tmp_path: Path) -> None:
             lab.up(box, "eth0")
             lab.address(box, "eth0", f"{net[10 + number]}/24")
         flows = [(boxes[0], str(net[11])), (boxes[1], str(net[9])), (outside, str(net[10]))]
-        with Watch(tmp_path) as watch:
-            pings(flows)
-        judged(kind, watch, lab, len(flows), located=0.9 if kind == "macvlan" else 0.4)
+        judged(kind, tmp_path, lab, flows, located=0.9 if kind == "macvlan" else 0.4)
 
 
 TAP, NO_INFORMATION, ATTACH = 2, 0x1000, 0x400454CA  # IFF_TAP, IFF_NO_PI, TUNSETIFF: include/uapi/linux/if_tun.h
@@ -344,11 +342,9 @@ def test_taps_with_a_process_behind_them(lab: Lab, tmp_path: Path, inside: str, 
         flows = [(spaces["pod0"], str(net[11])), (spaces["pod1"], str(net[10])), (spaces["node0"], str(net[11]))]
         flows += [(spaces["node1"], str(net[1]))]
         pings(flows, count=1)  # what floods the bridges, as ARP does, is over when the recording begins
-        with Watch(tmp_path) as watch:
-            pings(flows)
         name = f"taps, a process in {inside or 'host'}{', alike' if alike else ''}"
-        judged(name, watch, lab, len(flows), copies=2, located=0.2 if alike else 0.65 if "node" in inside else 0.97)
-        result, _ = followed(watch, take())
+        share = 0.2 if alike else 0.65 if "node" in inside else 0.97
+        result = judged(name, tmp_path, lab, flows, located=share, copies=2)
     hops = result.hops
     tap = np.array([dev in taps.values() for dev in hops.texts("dev")])
     sent = np.array([direction == "tx" for direction in hops.texts("direction")])

@@ -57,3 +57,9 @@ def test_threads_of_the_kernel_work_for_all(name: str, seen: int) -> None:
     assert told(records, (7, 1), (8, 9), (10, 9), kthreadd=name) == [seen, seen, HOST]
     again = [*records, forks(20, 7, 10)]
     assert told(again, (7, 21), kthreadd=name) == [HOST]
+
+
+def test_what_was_there_before_is_where_it_is() -> None:
+    """perf tells of running processes with a time of 0: a container's parent may well be on the host."""
+    records = [enters(0, 10, HOST), forks(0, 11, 10), enters(0, 11, BOX), forks(0, 12, 10)]
+    assert told(records, (10, 1), (11, 1), (12, 1)) == [HOST, BOX, 0]

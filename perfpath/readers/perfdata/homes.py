@@ -20,21 +20,22 @@ class Homes:
         self._where: dict[int, int] = {}
         self._kernel: set[int] = set()
 
-    def forked(self, pid: int, tid: int, parent_pid: int, parent: int, *, kthreadd: bool) -> int:
+    def forked(self, pid: int, tid: int, parent_pid: int, parent: int, *, kthreadd: bool, now: bool = True) -> int:
         """A thread or process began; returns the namespace that counts as its own, 0 for none.
 
-        kthreadd: thread 2 may be the kernel's.
+        kthreadd: thread 2 may be the kernel's. now: it began now; else perf tells of one that is long there, and where
+        its parent is by now says nothing.
         """
         self._kernel.discard(tid)
         if parent == KTHREADD and kthreadd:
             self._kernel.add(tid)
             self._where[tid], self._seen[tid] = 0, set()
             return 0
-        self._where[tid] = self._where.get(parent, 0)
+        self._where[tid] = self._where.get(parent, 0) if now else 0
         if pid == parent_pid and tid != pid:
             self._threads.setdefault(pid, set()).add(tid)
         elif pid != parent_pid:
-            self._seen[pid] = set(self._seen.get(parent_pid, ()))
+            self._seen[pid] = set(self._seen.get(parent_pid, ()) if now else ())
             self._threads[pid] = {tid}
         return self._told(pid, tid)
 

@@ -83,7 +83,7 @@ class Tasks:
             self._inherit(tid, record.parent, time)
             kthreadd = self._comm.current.get(KTHREADD) in {None, self._names.find("kthreadd")}
             pid, parent_pid = record.pid, record.parent_pid
-            told = self._homes.forked(pid, tid, parent_pid, record.parent, kthreadd=kthreadd)
+            told = self._homes.forked(pid, tid, parent_pid, record.parent, kthreadd=kthreadd, now=time > 0)
             self._told(tid, time, told)
         if comm is not None:
             self._comm.set(tid, time, comm)
