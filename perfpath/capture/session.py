@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from typing import TYPE_CHECKING, Self
@@ -84,6 +85,11 @@ class Session:
         """The pid of the command whose flows are followed, None where they aren't (certain after `release`)."""
         command = self._command
         return command.pid if self.plan.following and self.backend == "record" and command is not None else None
+
+    @property
+    def child(self) -> tuple[int, str] | None:
+        """The command's (pid, name it was executed by); None before its release and where there is none."""
+        return None if self._command is None else (self._command.pid, os.path.basename(self.plan.command[0]))  # noqa: PTH119
 
     @property
     def last_signal(self) -> int | None:

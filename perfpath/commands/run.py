@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from perfpath import tracepoints
@@ -322,7 +323,11 @@ def _decoder(session: Session) -> Decoder:
     if session.format == "perf trace":
         from perfpath.readers.text.decoder import TextDecoder
 
-        return TextDecoder()
+        decoder = TextDecoder()
+        if session.child is not None:
+            pid, name = session.child
+            decoder.rename(pid, Path(sys.executable).name, name)  # until it was executed it had our holder's name
+        return decoder
     from perfpath.readers.perfdata import PipeDecoder
 
     return PipeDecoder()

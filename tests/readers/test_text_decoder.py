@@ -358,3 +358,17 @@ def test_no_text_breaks_the_decoder(text: bytes) -> None:
     decoder = TextDecoder()
     decoder.feed(PING + text)
     assert len(decoder.close()) >= 2
+
+
+@pytest.mark.parametrize("size", [1, 50, 10_000])
+def test_what_perf_trace_called_a_thread_before_it_heard_of_its_execve(size: int) -> None:
+    def line(comm: str, tid: int) -> bytes:
+        return b"     0.000 %b/%d net:netif_rx(dev=lo skbaddr=0x10 len=84)\n" % (comm.encode(), tid)
+
+    told = [("python", 7), (":7", 7), ("ping", 7), ("python", 8), (":8", 8), ("a-very-long-na", 7)]
+    decoder = TextDecoder()
+    decoder.rename(7, "python", "ping")
+    text = b"".join(line(*each) for each in told)
+    for at in range(0, len(text), size):
+        decoder.feed(text[at : at + size])
+    assert decoder.close().texts("comm") == ["ping", "ping", "ping", "python", ":8", "a-very-long-na"]

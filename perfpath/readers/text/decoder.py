@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from perfpath import schema
 from perfpath.diagnostics import Diagnostics
@@ -21,13 +22,12 @@ from perfpath.readers.text.record import FTRACE, PERF_TRACE, TRACE_CMD, Chatter,
 from perfpath.readers.text.rows import FORMATS, Rows, empty_names
 from perfpath.tables import Table
 
-if TYPE_CHECKING:
-    import numpy as np
-
 CHUNK = 1 << 22
 """Bytes that are parsed at once: few enough that their columns stay in the CPU's caches."""
 LONGEST_LINE = 1 << 20
 HOLD_NS = 20_000_000
+TRACE_COMM = 14
+"""Characters of a thread's name in perf trace (tools/perf/builtin-trace.c: trace__fprintf_comm_tid)."""
 KNOWN_FORMATS = "perf script, perf trace, ftrace (trace, trace_pipe) and trace-cmd report"
 
 _TIMELESS = re.compile(rb"(?:(?!\d\.\d{3}).)*\b(?:net|skb):\w+: .*\bskbaddr=", re.DOTALL)
@@ -53,6 +53,7 @@ class TextDecoder:
         self._summary = False
         self._in_header = False
         self._formats: set[str] = set()
+        self._stale: tuple[int, frozenset[str], str] | None = None
         self._bulk = Bulk()
         self._losses = LossLog(self.diagnostics)
         self._order = Order(
@@ -67,6 +68,14 @@ class TextDecoder:
             self._size += len(piece)
             if self._size >= CHUNK:
                 self._digest()
+
+    def rename(self, tid: int, stale: str, comm: str) -> None:
+        """Thread tid has been called comm from its first event on, wherever the text calls it stale, or `:tid`.
+
+        perf trace reads one CPU's buffer after the other: it may print an event before it reads of an execve(2)
+        that came first.
+        """
+        self._stale = (tid, frozenset((stale[:TRACE_COMM], f":{tid}"[:TRACE_COMM])), comm[:TRACE_COMM])
 
     def take(self, *, idle: bool = False) -> Table:
         """EVENTS older than `hold_ns` before the newest; with idle=True all of them."""
@@ -128,7 +137,19 @@ class TextDecoder:
         self._count(rows.format)
         table = rows.table()
         self._span(table)
-        self._order.add(table)
+        self._order.add(self._renamed(table))
+
+    def _renamed(self, table: Table) -> Table:
+        if self._stale is None:
+            return table
+        tid, stale, comm = self._stale
+        names = self.names["comm"]
+        codes = [code for text in stale if (code := names.find(text)) >= 0]
+        wrong = (table["tid"] == tid) & np.isin(table["comm"], codes)
+        if not wrong.any():
+            return table
+        right = np.where(wrong, names.code(comm), table["comm"]).astype(np.int32)
+        return table.extended(comm=right)
 
     def _last_line(self, rest: bytes) -> None:
         """A last line without its end: it may have been cut."""
