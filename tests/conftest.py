@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hearing import deaf_cpus
 from hypothesis import settings
 
 from perfpath.capture.lab import Lab
@@ -23,6 +25,9 @@ REQUIRED = {word for word in os.environ.get("PERFPATH_REQUIRE", "").split(",") i
 """perf, netns, vm, corpus: a test that needs one of these fails instead of skipping."""
 
 
+DEAF = pytest.StashKey[set[int]]()
+
+
 def missing(need: str) -> str:
     """Why a need can't be met here, or "" where it can."""
     if os.geteuid() != 0:
@@ -32,6 +37,22 @@ def missing(need: str) -> str:
     if need == "netns" and shutil.which("ip") is None:
         return "iproute2 is not installed"
     return ""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Run like a program started at a terminal, on CPUs that perf hears."""
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:  # as for the background jobs of a shell; children inherit it
+            signal.signal(number, usual)
+    deaf: set[int] = set() if missing("perf") else deaf_cpus()
+    if deaf and (hearing := os.sched_getaffinity(0) - deaf):
+        os.sched_setaffinity(0, hearing)
+    config.stash[DEAF] = deaf
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    deaf = ", ".join(map(str, sorted(config.stash[DEAF])))
+    return f"perf is deaf to the idle task of CPU {deaf} on this kernel: the tests run elsewhere" if deaf else None
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
