@@ -51,8 +51,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    deaf = ", ".join(map(str, sorted(config.stash[DEAF])))
-    return f"perf is deaf to the idle task of CPU {deaf} on this kernel: the tests run elsewhere" if deaf else None
+    deaf = config.stash[DEAF]
+    named = ", ".join(map(str, sorted(deaf)))
+    return f"perf is deaf to the idle task of CPU {named} on this kernel: the tests run elsewhere" if deaf else None
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
