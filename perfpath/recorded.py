@@ -32,7 +32,7 @@ def open_recording(path: str, *, batch_bytes: int | None = None) -> Source:
     beside = Path(path) / PACKETS
     if path == "-" or not beside.is_file() or beside.stat().st_size == 0:
         return found
-    joined: Any = Joined(found, beside)
+    joined: Any = Joined(found, beside, whole=capture_of(path).whole)
     source: Source = joined
     return source
 
@@ -68,11 +68,12 @@ def symbols_of(recording: str) -> Symbols | None:
 class Capture:
     """What a capture says of how it was made. followed: the pid of the command whose flows were followed, -1 for none.
 
-    kernel_filter: what perf's events were filtered by, "" for nothing.
+    kernel_filter: what perf's events were filtered by, "" for nothing. whole: perf watched the whole system, all of it.
     """
 
     followed: int = -1
     kernel_filter: str = ""
+    whole: bool = False
 
 
 def capture_of(recording: str) -> Capture:
@@ -88,7 +89,10 @@ def capture_of(recording: str) -> Capture:
         raise InputError(f"{visible(str(beside))}: it can't be read: {error}") from error
     facts = facts if isinstance(facts, dict) else {}
     pid, by = facts.get("followed"), facts.get("kernel_filter")
-    return Capture(pid if isinstance(pid, int) and pid > 0 else -1, by if isinstance(by, str) else "")
+    followed = pid if isinstance(pid, int) and pid > 0 else -1
+    return Capture(
+        followed, by if isinstance(by, str) else "", not by and (facts.get("system_wide") is True or followed > 0)
+    )
 
 
 def verdicts_of(recording: str) -> list[dict[str, Any]]:
@@ -110,7 +114,8 @@ def verdicts_of(recording: str) -> list[dict[str, Any]]:
 class Joined:
     """A `Source` whose events carry what the kept packets tell; everything else is the recording's own."""
 
-    def __init__(self, source: Source, packets: Path) -> None:
+    def __init__(self, source: Source, packets: Path, *, whole: bool) -> None:
+        self._whole = whole
         self._source = source
         self._file = packets
 
@@ -128,7 +133,7 @@ class Joined:
                 sightings = sightings_of(stream, visible(str(self._file)), source.diagnostics)
         except OSError as error:
             raise InputError(f"{visible(str(self._file))}: it can't be read: {error.strerror}") from error
-        joiner = Joiner(source.packets, source.diagnostics)
+        joiner = Joiner(source.packets, source.diagnostics, whole=self._whole)
         nothing = sightings.take(slice(0, 0))
         last = None
         for table in source.batches():

@@ -124,12 +124,12 @@ class Watched:
 class Joining:
     """Events on their way from a decoder to the tracker, joined with what the sockets saw."""
 
-    def __init__(self, watched: Watched, decoder: Decoder) -> None:
+    def __init__(self, watched: Watched, decoder: Decoder, *, whole: bool) -> None:
         from perfpath.packets.joiner import Joiner
 
         self._watched = watched
         self._decoder = decoder
-        self._joiner = Joiner(decoder.packets, decoder.diagnostics)
+        self._joiner = Joiner(decoder.packets, decoder.diagnostics, whole=whole)
 
     def feed(self, events: Table) -> Table:
         """The next events; gives those whose sightings must have come by now."""

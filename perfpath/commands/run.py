@@ -230,7 +230,9 @@ class Live:
         shown = Shown(info, watch.inventory, raw, following, scope)
         self._results = Results(stream, options, wanted, shown, live=True)
         comparable = session.backend == "record"  # certain since the release
-        self._joining = Joining(packets, self._decoder) if packets is not None and comparable else None
+        plan = session.plan
+        whole = (plan.system_wide or session.followed is not None) and not plan.kernel_filter
+        self._joining = Joining(packets, self._decoder, whole=whole) if packets is not None and comparable else None
 
     def _following(self) -> Following | None:
         from perfpath.commands.results import following_of

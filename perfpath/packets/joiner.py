@@ -8,6 +8,7 @@ import numpy as np
 
 from perfpath.firstbytes import FirstBytes
 from perfpath.packets.join import join
+from perfpath.packets.unheard import Unheard
 from perfpath.tables import concatenated
 
 if TYPE_CHECKING:
@@ -26,14 +27,16 @@ _EVER = np.iinfo(np.int64).max
 class Joiner:
     """Holds events until their sightings must have come.
 
-    packets: where the bytes go. The diagnostics get how many hops found no sighting.
+    packets: where the bytes go. whole: the events are those of the whole system, with nothing filtered away. The
+    diagnostics get how many hops found no sighting, and how many packets no event told of, where that is certain.
     """
 
-    def __init__(self, packets: FirstBytes, diagnostics: Diagnostics) -> None:
+    def __init__(self, packets: FirstBytes, diagnostics: Diagnostics, *, whole: bool = False) -> None:
         self._packets = packets
         self._diagnostics = diagnostics
         self._events: Table | None = None  # those given before, then those held
         self._given = 0
+        self._unheard = Unheard() if whole else None
         self._seen: Table | None = None
         self._bytes = FirstBytes()  # of sightings, which are sorted again and again without them
         self.joined = self.unjoined = 0
@@ -50,6 +53,8 @@ class Joiner:
         """The last ones; gives all that is left."""
         self._take(events, sightings)
         found = self._give(_EVER)
+        if self._unheard is not None:
+            self._unheard.report(self._diagnostics)
         if self.unjoined:
             self._diagnostics.note(
                 "no-bytes",
@@ -60,6 +65,8 @@ class Joiner:
         return found
 
     def _take(self, events: Table, sightings: Table) -> None:
+        if self._unheard is not None:
+            self._unheard.see(events, sightings)
         if len(events) or self._events is None:
             self._events = events if self._events is None else concatenated([self._events, events])
         first = self._bytes.add(sightings["packet"])
