@@ -27,6 +27,7 @@ VERBS = {
     "top": "a screen that follows the packets: hops, loss and latency, as mtr has them",
     "discover": "find the tracepoints yourself: the lesson behind all this, on your own kernel or from recordings",
     "explain": "what a drop reason of the kernel means, and what to look at next",
+    "doctor": "what can be traced on this machine, and what to do where something can't",
     "topology": "network namespaces, their interfaces, and where each link leads",
 }
 """Verb -> what it does; each is a module of `perfpath.commands`."""

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hearing import deaf_cpus
 from hypothesis import settings
 
+from perfpath.capture.hearing import deaf_cpus
 from perfpath.capture.lab import Lab
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:  # as for the background jobs of a shell; children inherit it
             signal.signal(number, usual)
-    deaf: set[int] = set() if missing("perf") else deaf_cpus()
+    deaf: set[int] = set() if missing("perf") else deaf_cpus("perf")[0]
     if deaf and (hearing := os.sched_getaffinity(0) - deaf):
         os.sched_setaffinity(0, hearing)
     config.stash[DEAF] = deaf

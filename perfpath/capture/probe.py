@@ -79,13 +79,13 @@ def explain(words: Sequence[str], perf: str) -> CaptureError:
 
 
 def _reason(perf: str) -> str:
-    lockdown = _first_line(LOCKDOWN)
+    lockdown = first_line(LOCKDOWN)
     if "[confidentiality]" in lockdown:
         return "the kernel is locked down (confidentiality): nothing may be traced until it boots without lockdown"
     if not privileged():
         return (
             f"tracing isn't permitted: user id {os.geteuid()} is not root and lacks CAP_PERFMON, and "
-            f"kernel.perf_event_paranoid is {_first_line(PARANOID) or 'unreadable'}: run it as root (sudo perfpath ...)"
+            f"kernel.perf_event_paranoid is {first_line(PARANOID) or 'unreadable'}: run it as root (sudo perfpath ...)"
         )
     if tracefs_events() is None:
         return (
@@ -106,7 +106,8 @@ def privileged() -> bool:
     return os.geteuid() == 0
 
 
-def _first_line(path: Path) -> str:
+def first_line(path: Path) -> str:
+    """The first line of a small file, without its end; "" where it can't be read."""
     try:
         return path.read_text().strip()
     except OSError:
