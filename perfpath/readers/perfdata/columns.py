@@ -64,7 +64,12 @@ def one_column(name: str, pieces: Sequence[Array | None], lengths: Sequence[int]
 def taken(columns: Columns, rows: Array | slice) -> Columns:
     """The rows of an index array, a mask or a slice."""
     if isinstance(rows, np.ndarray) and rows.dtype != bool:  # "clip" spares numpy a copy that guards against errors
-        return {name: values.take(rows, mode="clip") for name, values in columns.items()}
+        return {
+            name: np.broadcast_to(values[0], len(rows))
+            if values.strides == (0,) and len(values)
+            else values.take(rows, mode="clip")
+            for name, values in columns.items()
+        }
     return {name: values[rows] for name, values in columns.items()}
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from perfpath.errors import InputError
-from perfpath.readers.perfdata.columns import Columns, joined, taken
+from perfpath.readers.perfdata.columns import Columns, no_columns, one_column, taken
 from perfpath.readers.perfdata.timeline import BEFORE_ALL
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Ordering:
             else:
                 ready.append(taken(columns, due))
                 self._held.append(taken(columns, ~due))
-        columns = _sorted(joined(ready))
+        columns = _sorted(ready)
         if not self._whole:  # else somebody collects them
             self._rows -= len(columns["at"])
         self._note_late(columns)
@@ -130,8 +130,18 @@ class Ordering:
         self.given = max(self.given, int(times[-1]))
 
 
-def _sorted(columns: Columns) -> Columns:
-    times = columns["time_ns"]
-    if len(times) < 2 or bool((times[1:] >= times[:-1]).all()):
-        return columns
-    return taken(columns, np.argsort(times, kind="stable"))
+def _sorted(pieces: list[Columns]) -> Columns:
+    """Pieces as one, by time. They are emptied column by column, so that memory that was written once is used again."""
+    if not pieces:
+        return no_columns()
+    lengths = [len(piece["at"]) for piece in pieces]
+    times = one_column("time_ns", [piece["time_ns"] for piece in pieces], lengths)
+    order = None if bool((times[1:] >= times[:-1]).all()) else np.argsort(times, kind="stable")
+    if order is None and len(pieces) == 1:
+        return pieces[0]
+    result: Columns = {}
+    for name in dict.fromkeys(name for piece in pieces for name in piece):
+        found = [piece.pop(name, None) for piece in pieces]
+        one = found[0] if len(found) == 1 and found[0] is not None else one_column(name, found, lengths)
+        result[name] = one if order is None else taken({name: one}, order)[name]
+    return result
