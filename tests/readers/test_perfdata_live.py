@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -176,3 +177,19 @@ def test_compressed_without_a_library_says_what_to_install(corpus: Path, monkeyp
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(InputError, match=r"pip install 'perfpath\[zstd\]'"):
         list(open_perfdata(corpus / "perf-6.1" / "four.zstd.data").batches())
+
+
+def test_pythons_own_zstd_serves_where_the_library_is_missing(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in of Python 3.14's compression.zstd, with the library behind it."""
+    zstandard = pytest.importorskip("zstandard")
+    package, module = ModuleType("compression"), ModuleType("compression.zstd")
+    monkeypatch.setattr(module, "ZstdDecompressor", lambda: zstandard.ZstdDecompressor().decompressobj(), raising=False)
+    monkeypatch.setattr(module, "ZstdError", zstandard.ZstdError, raising=False)
+    monkeypatch.setattr(package, "zstd", module, raising=False)
+    usual = concatenated(list(open_perfdata(corpus / "perf-6.1" / "four.zstd.data").batches()))
+    for name, stub in (("zstandard", None), ("compression", package), ("compression.zstd", module)):
+        monkeypatch.setitem(sys.modules, name, stub)
+    found = concatenated(list(open_perfdata(corpus / "perf-6.1" / "four.zstd.data").batches()))
+    assert len(found) > 10
+    assert found["time_ns"].tolist() == usual["time_ns"].tolist()
+    assert found.texts("dev") == usual.texts("dev")
