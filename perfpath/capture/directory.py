@@ -22,25 +22,49 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FORMAT_VERSION = 1
+RESERVE = ".reserve"
+RESERVED = 1 << 18
+"""Bytes kept free on a disk that may fill up, for the files that are written last."""
 STREAMS = {"record": "perf.data", "trace": "trace.txt"}
+
+
+FILES = {
+    *STREAMS.values(),
+    "packets.pcapng",
+    "inventory.json",
+    "symbols.json",
+    "verdicts.jsonl",
+    "capture.json",
+    RESERVE,
+}
 
 
 class CaptureDirectory:
     """A capture being written. The directory is its owner's alone (0700, files 0600).
 
-    Raises OutputError where it exists and is not empty, or can't be written.
+    force: a capture that is there already is replaced. Raises OutputError where it exists and is not empty (with force:
+    holds anything but a capture), or can't be written.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, force: bool = False) -> None:
         self.path = Path(path)
+        self.size = 0  # bytes of the stream
         self._stream = -1
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            occupied = any(self.path.iterdir())
+            there = [each.name for each in self.path.iterdir()]
+            strange = sorted(set(there) - FILES)
+            if strange and force:
+                raise OutputError(
+                    f"{visible(path)} holds what is no capture ({visible(strange[0])}): it isn't replaced"
+                )
+            if there and not force:
+                raise OutputError(f"{visible(path)} is not empty: name a new directory, or replace it with --force")
+            for name in there:
+                (self.path / name).unlink()
         except OSError as error:
             raise self._failed(error) from error
-        if occupied:
-            raise OutputError(f"{visible(path)} is not empty: name a new directory for the capture")
+        self._keep_free()
 
     def begin(self, backend: str) -> None:
         """Open the file for a backend's stream."""
@@ -51,12 +75,27 @@ class CaptureDirectory:
         rest = memoryview(data)
         try:
             while rest:
-                rest = rest[os.write(self._stream, rest) :]
+                written = os.write(self._stream, rest)
+                self.size += written
+                rest = rest[written:]
         except OSError as error:
             raise self._failed(error) from error
 
+    def _keep_free(self) -> None:
+        descriptor = self._open(RESERVE)
+        try:
+            os.posix_fallocate(descriptor, 0, RESERVED)
+        except OSError:  # what fits: a disk as full as that will be noticed soon
+            os.truncate(descriptor, 0)
+        finally:
+            os.close(descriptor)
+
+    def _use_reserve(self) -> None:
+        (self.path / RESERVE).unlink(missing_ok=True)
+
     def save(self, name: str, text: str) -> None:
-        """Write one of the other files."""
+        """Write one of the files that are written last."""
+        self._use_reserve()
         descriptor = self._open(name)
         try:
             os.write(descriptor, text.encode("utf-8"))
@@ -79,6 +118,7 @@ class CaptureDirectory:
         if self._stream >= 0:
             os.close(self._stream)
             self._stream = -1
+        self._use_reserve()
 
     def _open(self, name: str) -> int:
         try:

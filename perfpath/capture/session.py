@@ -153,6 +153,12 @@ class Session:
             self._asked = time.monotonic()
             self._stream.backend.ask_end()
 
+    def end(self) -> None:
+        """Ask perf and the command to end (SIGTERM); the stream goes on until `read` gives None."""
+        self.stop()
+        if self._command is not None and self._command.poll() is None:
+            self._command.send(signal.SIGTERM)
+
     def close(self) -> None:
         """End what still runs. The command, where it still lives, gets a SIGTERM: nobody would watch it any more."""
         if self._stream is not None:

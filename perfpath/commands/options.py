@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from typing import TYPE_CHECKING
 
 from perfpath import tracepoints
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from perfpath.symbols import Symbols
 
 CONTENTS = ("--host", "--net", "--port", "--proto", "--icmp-id", "--flow", "--match")
+SIZES = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 FORMATS = ("tree", "table", "plain", "jsonl", "json", "csv", "summary", "diagnosis", "latency", "top")
 
 
@@ -196,6 +198,14 @@ def selection(options: argparse.Namespace, info: Info) -> Selection:
 def judged(diagnostics: Diagnostics, *, strict: bool, otherwise: int = EXIT_OK) -> int:
     """The exit status: EXIT_INCOMPLETE where --strict finds something missing."""
     return EXIT_INCOMPLETE if strict and not diagnostics.sound else otherwise
+
+
+def size(text: str) -> int:
+    """Bytes of a size such as 500M, as argparse's type."""
+    match = re.fullmatch(r"(\d+)([KMG]?)(?:i?B)?", text, re.IGNORECASE | re.ASCII)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 500M or 2G")
+    return int(match[1]) * SIZES[match[2].upper()]
 
 
 def _span(text: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
@@ -76,7 +77,8 @@ class Watched:
     def __exit__(self, *_: object) -> None:
         self.sockets.close()
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # what can't be written was told of when it was first tried
+                self._file.close()
 
     def keep(self, directory: CaptureDirectory) -> None:
         """Write all sightings from now on into a capture."""

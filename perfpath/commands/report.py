@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,8 @@ from perfpath.commands import run
 from perfpath.start_up import import_numpy
 
 if TYPE_CHECKING:
+    import argparse
+
     from perfpath.commands.results import Results
     from perfpath.journeys.following import Following
     from perfpath.journeys.tracker import Options
@@ -26,7 +27,6 @@ HELP = """Show the journeys in a saved recording: a perf.data file (of any perf,
 pipe mode, or the directory form), a directory written by perfpath, or the text of perf script, perf trace, ftrace or
 trace-cmd report. No root and no perf are needed. - reads standard input: perf record -o - ... | perfpath report -"""
 
-SIZES = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 IN_MEMORY = 4  # a plain recording read whole takes at most so many times its size; beyond --memory it is streamed
 
 
@@ -58,7 +58,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--topology", metavar="FILE", help="inventory.json of the machine it was recorded on")
     parser.add_argument(
         "--memory",
-        type=_size,
+        type=shared.size,
         metavar="SIZE",
         help="read larger recordings as a stream, in bounded memory (such as 500M; default: half of what is free)",
     )
@@ -162,13 +162,6 @@ def free_memory() -> int:
     except OSError:
         match = None
     return int(match[1]) * 1024 if match else 2 * 2**30
-
-
-def _size(text: str) -> int:
-    match = re.fullmatch(r"(\d+)([KMG]?)(?:i?B)?", text, re.IGNORECASE | re.ASCII)
-    if not match:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 500M or 2G")
-    return int(match[1]) * SIZES[match[2].upper()]
 
 
 def _header(source: Source, options: argparse.Namespace) -> int:

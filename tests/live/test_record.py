@@ -1,0 +1,105 @@
+"""Recordings that end by themselves: after a time, at a size, at the end of a disk."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from perfpath.capture.tally import Tally
+from perfpath.readers.perfdata import PipeDecoder
+from perfpath.tables import concatenated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PERFPATH = str(Path(sys.executable).with_name("perfpath"))
+FLOOD = ("ping", "-q", "-f", "-c", "200000", "127.0.0.1")
+
+
+def perfpath(*args: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([PERFPATH, *args], capture_output=True, text=True, check=False, timeout=60, cwd=folder)
+
+
+def journeys(capture: Path) -> int:
+    """How many a capture holds; every line must be one."""
+    done = perfpath("report", "--all", "--format", "jsonl", str(capture), folder=capture.parent)
+    assert done.returncode == 0
+    return len([json.loads(line) for line in done.stdout.splitlines()])
+
+
+@pytest.mark.perf
+def test_after_a_time_into_a_new_directory(tmp_path: Path) -> None:
+    done = perfpath("record", "--duration", "300ms", "ping", "-i", "0.05", "127.0.0.1", folder=tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (0, 1)
+    (capture,) = tmp_path.iterdir()
+    assert capture.name in done.stderr
+    assert 2 <= journeys(capture) <= 100
+    assert {path.stat().st_mode & 0o777 for path in capture.iterdir()} == {0o600}
+
+
+@pytest.mark.perf
+def test_at_a_size(tmp_path: Path) -> None:
+    done = perfpath("record", "-o", "x", "--max-size", "100K", *FLOOD, folder=tmp_path)
+    assert done.returncode == 0
+    assert (tmp_path / "x" / "perf.data").stat().st_size >= 100 * 1024
+    assert 100 < journeys(tmp_path / "x") < 400_000
+
+
+@pytest.mark.perf
+def test_a_capture_is_replaced_where_that_is_asked_for_and_nothing_else_is(tmp_path: Path) -> None:
+    for force, status in (((), 0), ((), 6), (("--force",), 0)):
+        assert perfpath("record", "-o", "x", *force, "true", folder=tmp_path).returncode == status
+    (tmp_path / "x" / "letter").write_text("dear")
+    done = perfpath("record", "-o", "x", "--force", "true", folder=tmp_path)
+    assert done.returncode == 6
+    assert "letter" in done.stderr
+    assert (tmp_path / "x" / "letter").read_text() == "dear"
+    assert (tmp_path / "x" / "perf.data").exists()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=900k", "none", disk], check=True)
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.perf
+@pytest.mark.netns
+def test_a_full_disk_ends_it_and_what_is_there_is_read(small_disk: Path) -> None:
+    done = perfpath("record", "-a", "-o", "x", *FLOOD, folder=small_disk)
+    assert done.returncode == 6
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "defect" not in done.stderr
+    assert (
+        json.loads((small_disk / "x" / "capture.json").read_text())["diagnostics"]["notes"][-1]["code"] == "cut-short"
+    )
+    assert journeys(small_disk / "x") > 100
+
+
+@pytest.mark.parametrize("piece", [7, 4096, 1 << 20])
+@pytest.mark.parametrize("name", ["perf-6.1/four.pipe", "perf-6.12/four.pipe", "perf-6.1/flood.killed.pipe"])
+def test_what_passes_is_counted_as_the_reader_counts_it(corpus: Path, name: str, piece: int) -> None:
+    data = (corpus / name).read_bytes()
+    decoder, tally = PipeDecoder(), Tally()
+    for at in range(0, len(data), piece):
+        tally.feed(data[at : at + piece])
+    decoder.feed(data)
+    table = concatenated([decoder.take(), decoder.close()])
+    twice = sum(note.count for code, note in decoder.diagnostics.notes.items() if "twice" in code)
+    assert tally.sound
+    assert (tally.events, tally.lost) == (len(table) + twice, decoder.diagnostics.lost)
+
+
+def test_what_is_no_recording_is_not_counted() -> None:
+    tally = Tally()
+    tally.feed(bytes(64))
+    assert not tally.sound
