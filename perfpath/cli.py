@@ -24,6 +24,7 @@ VERBS = {
     "demo": "build a small lab of namespaces, ping through it, show the way the packets went",
     "record": "trace now, analyse later: keep what perf saw, with the topology, in a directory",
     "report": "the journeys in a saved recording: perf.data, perf script or perf trace text, ftrace, trace-cmd",
+    "export": "the packets of a recording as a file for Wireshark, each with its interface and its journey",
     "top": "a screen that follows the packets: hops, loss and latency, as mtr has them",
     "discover": "find the tracepoints yourself: the lesson behind all this, on your own kernel or from recordings",
     "explain": "what a drop reason of the kernel means, and what to look at next",

@@ -46,8 +46,16 @@ class Beside:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `perfpath report`."""
-    parser.add_argument("recording", metavar="FILE|DIR|-", help="what to read")
+    add_reading(parser)
     parser.add_argument("--header", action="store_true", help="show what the recording is instead of its journeys")
+    shared.add_output(parser)
+    shared.add_tracking(parser)
+    shared.add_filters(parser)
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """What is read, and how."""
+    parser.add_argument("recording", metavar="FILE|DIR|-", help="what to read")
     parser.add_argument(
         "-a",
         "--all",
@@ -62,9 +70,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="SIZE",
         help="read larger recordings as a stream, in bounded memory (such as 500M; default: half of what is free)",
     )
-    shared.add_output(parser)
-    shared.add_tracking(parser)
-    shared.add_filters(parser)
 
 
 def execute(options: argparse.Namespace) -> int:

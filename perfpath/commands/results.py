@@ -109,6 +109,8 @@ class Results:
             wall=options.wall,
             stacks=getattr(options, "stack", False),
             slowest=getattr(options, "slowest", 0),
+            packets=shown.packets,
+            first=getattr(options, "hop", "all") == "first",
         )
 
         if live and options.format == "top":

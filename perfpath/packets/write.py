@@ -22,10 +22,14 @@ _ENHANCED = struct.Struct("<IIIII")
 
 
 class Writer:
-    """Writes a section. Raises what the stream raises; it flushes and closes nothing."""
+    """Writes a section. Raises what the stream raises; it flushes and closes nothing.
 
-    def __init__(self, stream: BinaryIO, application: str = f"perfpath {__version__}") -> None:
+    snap: so many bytes of a packet were captured at most, 0 unknown (what LINKTYPE_LINUX_SLL2 puts before is added).
+    """
+
+    def __init__(self, stream: BinaryIO, application: str = f"perfpath {__version__}", snap: int = 0) -> None:
         self._stream = stream
+        self._snap = snap
         self._numbers: dict[Interface, int] = {}
         head = struct.pack("<IHHQ", pcapng.BYTE_ORDER, 1, 0, pcapng.UNKNOWN_LENGTH)
         said = pcapng.option(pcapng.SHB_USERAPPL, application.encode()) + pcapng.option(pcapng.END, b"")
@@ -36,7 +40,7 @@ class Writer:
         number = self._numbers.get(interface)
         if number is None:
             number = self._numbers[interface] = len(self._numbers)
-            self._stream.write(_described(interface))
+            self._stream.write(_described(interface, self._snap))
         return number
 
     def packet(
@@ -93,15 +97,17 @@ class Writer:
             )
 
 
-def _described(interface: Interface) -> bytes:
+def _described(interface: Interface, snap: int) -> bytes:
     link = pcapng.LINK_ETHERNET if interface.layer == ETHERNET else pcapng.LINK_SLL2
+    if snap and link == pcapng.LINK_SLL2:
+        snap += pcapng.SLL2.size
     options = (
         pcapng.option(pcapng.IF_NAME, interface.name.encode()),
         pcapng.option(pcapng.COMMENT, interface.comment().encode()),
         pcapng.option(pcapng.IF_TSRESOL, bytes([pcapng.NANOSECONDS])),
         pcapng.option(pcapng.END, b""),
     )
-    return pcapng.block(pcapng.INTERFACE, struct.pack("<HHI", link, 0, 0) + b"".join(options))
+    return pcapng.block(pcapng.INTERFACE, struct.pack("<HHI", link, 0, snap) + b"".join(options))
 
 
 def _cooked(interface: Interface, ethertype: int, direction: str) -> bytes:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from perfpath.diagnostics import Diagnostics
+    from perfpath.firstbytes import FirstBytes
     from perfpath.journeys.tracker import Result, Update
     from perfpath.netns.inventory import Inventory
     from perfpath.readers.recording import Info
@@ -92,15 +93,18 @@ def open_output(
     width: int | None = None,
     slowest: int = 0,
     stacks: bool = False,
+    packets: FirstBytes | None = None,
+    first: bool = False,
 ) -> Output:
-    """An output in one of the formats tree, table, plain, jsonl, json, csv, summary, diagnosis, latency, top.
+    """An output in one of the formats tree, table, plain, jsonl, json, csv, summary, diagnosis, latency, top, pcapng.
 
     inventory: names for namespaces that hops might be in.
     notes: where the summary goes, None for the stream (tree, table, summary) or standard error (formats for programs).
     limit: how many journeys tree and table show, 0 for all; where `live`, tree shows so many of each update.
     wall: wall-clock times where the recording knows them. width: None for the terminal's.
     slowest: show only so many journeys, those that took longest, when all have been seen; 0 for all. stacks: tree shows
-    call stacks whole.
+    call stacks whole. packets, first: for pcapng, the packets' bytes, and whether only each journey's first hop is
+    written.
     Raises UsageError for another format.
     """
     sink, namer = Sink(stream), Namer(inventory)
@@ -110,6 +114,11 @@ def open_output(
         screen, clock = console(sink, width), Clock(info, wall=wall)
         writer = _for_people(format, screen, namer, clock, limit=limit or None, live=live, stacks=stacks)
         return Output(_of_slowest(writer, slowest), _print_to(console(Sink(notes), width) if notes else screen))
+    if format == "pcapng":
+        from perfpath.render.packet_file import PacketFile
+
+        file = PacketFile(stream.buffer, packets, info, namer, first=first)
+        return Output(file, _lines_to(Sink(notes or sys.stderr)))
     if format == "summary":
         from perfpath.render.summary import SummaryWriter
 
