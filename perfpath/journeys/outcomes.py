@@ -189,7 +189,7 @@ class Outcomes:
             each, mine = self.causes.known[number], cause == number
             place = each.place
             if place is not None and place.alarm and place.only != "unseen":
-                known = OUTCOMES.index(place.outcome) if place.outcome else UNKNOWN
+                known = OUTCOMES.index(place.outcome) if place.outcome else otherwise[mine]
                 result[mine] = np.where(reply[mine] | (place.only != "reply"), known, UNKNOWN)
             elif each.reason == "NO_SOCKET" and each.location and not each.function:
                 result[mine] = np.where(reply[mine], UNKNOWN, DROPPED)  # ping's own, most likely: see ping_rcv

@@ -322,6 +322,16 @@ def test_healthy_labs_show_no_drop(name: str, lab: Lab, trace: Trace) -> None:
     assert [(each["outcome"], each["hops"]) for each in drops(found)] == []
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1", "the other"])
+def test_several_pings_at_once_drop_nothing(address: str, lab: Lab, trace: Trace) -> None:
+    """Each one's raw socket gets a copy of all replies, and filters out those of the others."""
+    left, _, other = two(lab)
+    ping = f"ping -q -c 10 -i 0.01 {other if address == 'the other' else address}"
+    found = trace(left, "sh", "-c", f"{ping} & {ping} & {ping}; wait")
+    assert drops(found) == []
+    assert len([journey for journey in found if journey["hops"][0]["len"] == 98]) == 60
+
+
 def test_every_packet_of_a_flood_is_accounted_for(lab: Lab, trace: Trace) -> None:
     """A rule drops every second of 1000 packets; the others reach a socket that nobody reads until all were sent."""
     left, right, address = two(lab)
