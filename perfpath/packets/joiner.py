@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from perfpath.firstbytes import FirstBytes
+from perfpath.packets.doubled import doubled
 from perfpath.packets.join import join
 from perfpath.packets.unheard import Unheard
 from perfpath.tables import concatenated
@@ -85,14 +86,17 @@ class Joiner:
         ready = int(np.searchsorted(events["time_ns"], until_ns, side="right"))
         new = ready - self._given
         if new <= 0 or (new < self._given and ready > MIN_ROWS and until_ns != _EVER):
-            return self._placed(events.take(slice(0, 0)), np.empty(0, np.int64), seen)
-        sighting = join(events, seen).sighting[self._given : ready]
+            return self._placed(events.take(slice(0, 0)), np.empty(0, np.int64), seen, np.zeros(len(seen), bool))
+        every = join(events, seen).sighting
+        sighting = every[self._given : ready]
         found = np.flatnonzero(sighting >= 0)
         sighting[found[seen["_used"][sighting[found]]]] = -1
         seen["_used"][sighting[sighting >= 0]] = True
         given = events.take(slice(self._given, ready))
         self._count(given, sighting)
-        result = self._placed(given, sighting, seen)
+        used = seen["_used"].copy()
+        used[every[every >= 0]] = True
+        result = self._placed(given, sighting, seen, doubled(seen, used, self._raw))
         self._forget(events, seen, ready)
         return result
 
@@ -112,8 +116,17 @@ class Joiner:
         self._seen = seen.take(slice(int(np.searchsorted(seen["time_ns"], oldest)), None))
         self._bytes.forget(int(self._seen["packet"].min(initial=len(self._bytes))))
 
-    def _placed(self, events: Table, sighting: Array, seen: Table) -> Table:
-        """EVENTS with what their sightings tell; where there is none they stay as they are."""
+    def _raw(self, rows: Array) -> Array:
+        """The first bytes of sightings."""
+        assert self._seen is not None  # noqa: S101 - for the type checker: these are its rows
+        raw: Array = self._bytes.take(self._seen["packet"][rows])["raw"]
+        return raw
+
+    def _placed(self, events: Table, sighting: Array, seen: Table, doubtful: Array) -> Table:
+        """EVENTS with what their sightings tell; where there is none they stay as they are.
+
+        doubtful: mask over the sightings whose place may be another device's of that name.
+        """
         rows = np.flatnonzero(sighting >= 0)
         shown = sighting[rows]
         first = self._packets.add(self._bytes.take(seen["packet"][shown]))
@@ -121,7 +134,7 @@ class Joiner:
         number[rows] = np.arange(first, first + len(rows))
         by_socket = np.zeros(len(events), bool)
         netns, ifindex = events["netns"].copy(), events["ifindex"].copy()
-        unknown = netns[rows] == 0
+        unknown = (netns[rows] == 0) & ~doubtful[shown]
         by_socket[rows] = unknown
         netns[rows[unknown]] = seen["netns"][shown[unknown]]
         ifindex[rows[unknown]] = seen["ifindex"][shown[unknown]]

@@ -232,3 +232,24 @@ def test_a_joiner_waits_for_late_sightings_and_counts_what_never_came() -> None:
     assert last["packet"].tolist() == [-1]
     assert last["netns"].tolist() == [0]
     assert diagnostics.notes["no-bytes"].count == 1
+
+
+def test_a_receipt_shown_again_at_a_device_of_the_same_name_tells_its_bytes_and_no_place() -> None:
+    """A macvlan hands a packet on with no tracepoint in between; a bridge's neighbour has a hop of its own."""
+    for hops, netns in (
+        ([Hop(1000, RX, "eth0", len=84)], [0]),
+        ([Hop(1000, RX, "eth0", len=84), Hop(1400, RX, "eth0", skb=2, len=84)], [HOST, WEB]),
+    ):
+        packets = FirstBytes()
+        seen = sightings([Sight(900, False, "eth0", HOST, 84), Sight(1300, False, "eth0", WEB, 84)])
+        seen["packet"]["raw"][:] = 7
+        found = Joiner(packets, Diagnostics()).close(events(hops), seen)
+        assert found["netns"].tolist() == netns
+        assert (found["packet"] >= 0).all()
+
+
+def test_other_packets_of_the_same_length_are_no_doubles() -> None:
+    seen = sightings([Sight(900, False, "eth0", HOST, 84), Sight(1300, False, "eth0", WEB, 84)])
+    seen["packet"]["raw"][:] = [[1], [2]]
+    found = Joiner(FirstBytes(), Diagnostics()).close(events([Hop(1000, RX, "eth0", len=84)]), seen)
+    assert found["netns"].tolist() != [0]
