@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perfpath.commands import options as shared
 from perfpath.commands import report
-from perfpath.errors import InputError, OutputError, UsageError
+from perfpath.errors import OutputError, UsageError
 from perfpath.escape import visible
 
 if TYPE_CHECKING:
@@ -49,12 +50,26 @@ def execute(options: argparse.Namespace) -> int:
         )
     if target is not None and _is_read(target, Path(options.recording)):
         raise OutputError(f"{visible(str(target))} is what is read: name another file")
-    try:
+    if target is None or (target.exists() and not target.is_file()):  # a pipe or a device: there is nothing to keep
         return report.show(options.recording, options)
-    except InputError:
-        if target is not None and target.is_file() and target.stat().st_size == 0:
-            target.unlink()  # there was nothing to write
-        raise
+    return _replaced(target, options)
+
+
+def _replaced(target: Path, options: argparse.Namespace) -> int:
+    """Write beside the file and put it there when it is whole: what stood there stays where that fails."""
+    target = target.resolve()  # a link stays one
+    beside = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}")
+    options.output = str(beside)
+    try:
+        status = report.show(options.recording, options)
+        beside.replace(target)
+    except OutputError as error:
+        raise OutputError(str(error).replace(visible(str(beside)), visible(str(target)))) from error
+    except OSError as error:
+        raise OutputError(f"can't write to {visible(str(target))}: {error.strerror}") from error
+    finally:
+        beside.unlink(missing_ok=True)
+    return status
 
 
 def _is_read(path: Path, recording: Path) -> bool:
