@@ -7,14 +7,16 @@ This module alone turns errors into exit statuses. It imports nothing heavy: `pe
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from perfpath import __version__
 from perfpath.commands.options import joined
-from perfpath.errors import EXIT_DEFECT, EXIT_USAGE, PerfpathError
+from perfpath.errors import EXIT_DEFECT, EXIT_OUTPUT, EXIT_USAGE, PerfpathError
+from perfpath.escape import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,19 +39,28 @@ USAGE = """perfpath [OPTIONS] COMMAND [ARGS...]    trace a command
        perfpath -a [OPTIONS] [COMMAND ...]     trace the whole system, until COMMAND ends or Ctrl-C
        perfpath VERB [OPTIONS] ...             {verbs}"""
 
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""What a write fails with where the user's disk or quota is the reason, not perfpath."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Its complaints quote what was typed, which a file's name may have come into."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(_shown(message))
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run perfpath; returns its exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments in (["--version"], ["-V"]):
-        sys.stdout.write(f"perfpath {__version__}\n")
-        return 0
+    _stand_in()
     try:
-        return _run(arguments)
+        status = _run(arguments)
+        sys.stdout.flush()
     except PerfpathError as error:
         if "--traceback" in arguments:
             raise
-        sys.stderr.write(f"perfpath: {error}\n")
+        sys.stderr.write(f"perfpath: {_shown(str(error))}\n")
         return error.status
     except KeyboardInterrupt:
         return 130
@@ -59,17 +70,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if "--traceback" in arguments:
             raise
+        if isinstance(error, OSError) and error.errno in FULL:
+            sys.stderr.write(f"perfpath: can't write: {error.strerror}; what was written may be cut short\n")
+            _detach_stdout()
+            return EXIT_OUTPUT
         sys.stderr.write(
             f"perfpath: this is a defect of perfpath, please report it: {type(error).__name__}: {error}\n"
             "          (the same command with --traceback shows where)\n"
         )
         return EXIT_DEFECT
+    return status
 
 
 def _run(arguments: list[str]) -> int:
+    if arguments in (["--version"], ["-V"]):
+        sys.stdout.write(f"perfpath {__version__}\n")
+        return 0
     verb = arguments[0] if arguments and arguments[0] in VERBS else None
     module = importlib.import_module(f"perfpath.commands.{verb or 'run'}")
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=f"perfpath {verb}" if verb else "perfpath",
         usage=None if verb else USAGE.format(verbs=" | ".join(VERBS)),
         description=module.HELP,
@@ -93,6 +112,22 @@ def _run(arguments: list[str]) -> int:
 def _verbs() -> str:
     width = max(map(len, VERBS))
     return "verbs:\n" + "\n".join(f"  {verb:{width}}  {text}" for verb, text in VERBS.items())
+
+
+def _shown(message: str) -> str:
+    """A message of several lines, perhaps, with nothing in it that a terminal would obey."""
+    return "\n".join(visible(line) for line in message.split("\n"))
+
+
+def _stand_in() -> None:
+    """Who closed our output doesn't want it: it goes to /dev/null, and no file we open gets that number."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_WRONLY)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+            setattr(sys, name, os.fdopen(number, "w", encoding="utf-8", closefd=False))
 
 
 def _detach_stdout() -> None:
