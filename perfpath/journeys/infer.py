@@ -67,8 +67,9 @@ class Inference:
             return Spot()
         members = groups.members[groups.root(end)]
         netns = groups.netns.get(groups.root(end))
-        if netns and any(RANDOM.search(name) for each in members for name in each):
-            return Spot(next(iter(netns)), None, INFERRED)
+        if netns:  # where the names are nothing special it may be another namespace, and where not, it is no new one
+            special = any(RANDOM.search(name) for each in members for name in each)
+            return Spot(next(iter(netns)), None, INFERRED) if special else Spot()
         known = [self._numbers[each] for each in members if each in self._numbers]
         number = min(known) if known else len(set(self._numbers.values())) + 1
         self._numbers.update(dict.fromkeys(members, number))

@@ -94,3 +94,22 @@ def test_what_a_program_writes_goes_on_where_the_tap_is(task: int, known: bool) 
     way.append(hop(4, RX, 84, flags=PROCESS, task=task))
     found = places(follow(table_of(way), TAPS, Diagnostics()))
     assert found == ([NODE + 10, NODE + 10, POD + 10] if known else [NODE + 10, 0, 0])
+
+
+@pytest.mark.parametrize(("port", "placed"), [("urvp", (0, None)), ("vetha373ab6", (HOST, None))])
+def test_without_an_inventory_a_known_namespace_gets_no_second_name(port: str, placed: tuple[int, str | None]) -> None:
+    """A bridge and its port are in one namespace, and the sender says which: never `ns-1` for the port beside it."""
+    hops = [
+        hop(0, TX, 98, dev="br9", flags=PROCESS),
+        hop(2, TX, 98, dev=port, flags=PROCESS),
+        hop(4, RX, 84, flags=PROCESS),
+        hop(12, TX, 98),
+        hop(14, RX, 84, dev=port),
+        hop(16, UP, 84, dev="br9"),
+    ]
+    result = follow(table_of(hops), None, Diagnostics())
+    found = list(zip(places(result), result.hops.texts("netns_name"), strict=True))
+    assert found[0] == (HOST, None)
+    assert found[1] == placed
+    assert found[2] == found[3] == (0, "ns-1")
+    assert found[4] == placed

@@ -80,7 +80,7 @@ def test_slowest_as_an_option(shown: Callable[..., str], bridge_ping: Any) -> No
 @pytest.mark.perf
 @pytest.mark.netns
 def test_a_slow_queue_is_where_the_time_goes(lab: Lab) -> None:
-    """80 kbit/s with one packet in the bucket: each of the next three 542-byte frames waits 54 ms more."""
+    """80 kbit/s with one packet in the bucket: each of the next nine 542-byte frames waits 54 ms more."""
     left, right, net = lab.namespace("left"), lab.namespace("right"), lab.subnet()
     lab.veth(left, "eth0", right, "eth0")
     lab.address(left, "eth0", f"{net[1]}/24")
@@ -88,13 +88,13 @@ def test_a_slow_queue_is_where_the_time_goes(lab: Lab) -> None:
     lab.run(left, "ping", "-c1", "-W2", str(net[2]))
     lab.run(left, "tc", "qdisc", "add", "dev", "eth0", "root", "tbf", "rate", "80kbit", "burst", "600", "limit", "9000")
     # the first ping waits only twice the time that its first answer took; the second lasts until all are through
-    pings = f"ping -q -c4 -i0.002 -s500 -W2 {net[2]}; ping -q -c5 -i0.1 -W2 {net[2]}"
+    pings = f"ping -q -c10 -i0.002 -s500 -W2 {net[2]}; ping -q -c12 -i0.1 -W2 {net[2]}"
     command = lab.command(left, "sh", "-c", pings)
     argv = [PERFPATH, "-a", "--packets", "none", "--latency", "--netns", left, "-o", "-", *command]
     text = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout
     rows = [line for line in text.splitlines() if line.startswith("  eth0 > eth0")]
-    slow = [row for row in rows if re.search(r"1\d\d ms", row)]
+    slow = [row for row in rows if re.search(r"\d{3} ms", row)]
     assert slow, text
     highest = re.findall(r"([\d.]+) (us|ms)", slow[0])[4]
     assert highest[1] == "ms"
-    assert 120 < float(highest[0]) < 300
+    assert 120 < float(highest[0]) < 700
