@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from perfpath.capture.lab import Lab
-    from perfpath.netns.inventory import Namespace
+    from perfpath.netns.inventory import Interface, Namespace
 
 pytestmark = pytest.mark.netns
 PATIENCE = 30  # seconds until something that never comes fails a test
@@ -35,6 +35,12 @@ def called(watcher: Watcher, name: str) -> list[Namespace]:
     return [namespace for namespace in watcher.inventory.namespaces if namespace.name == name]
 
 
+def ends(watcher: Watcher, port: str) -> list[Interface]:
+    """The host's interfaces of that name, there or gone."""
+    (host,) = called(watcher, "host")
+    return [interface for interface in host.interfaces if interface.name == port]
+
+
 def test_a_namespace_that_lived_only_during_the_watch_is_kept(lab: Lab) -> None:
     first = take()
     with Watcher(first) as watcher:
@@ -46,14 +52,15 @@ def test_a_namespace_that_lived_only_during_the_watch_is_kept(lab: Lab) -> None:
         version = watcher.version
         lab.ip("netns", "del", name)
         noticed(watcher, lambda: called(watcher, name)[0].gone_ns is not None)
+        # the kernel takes the pair down later, when it finds the time
+        noticed(watcher, lambda: all(end.gone_ns is not None for end in ends(watcher, port)))
         assert watcher.version > version
     (brief,) = called(watcher, name)
     assert brief.inum == inum
     assert brief.gone_ns is not None
     assert brief.born_ns is None or brief.born_ns < brief.gone_ns
     eth0 = next(interface for interface in brief.interfaces if interface.name == "eth0")
-    host = next(space for space in watcher.inventory.namespaces if space.name == "host")
-    end = next(interface for interface in host.interfaces if interface.name == port)
+    (end,) = ends(watcher, port)
     assert (end.peer, end.peer_netns, end.gone_ns is not None) == (eth0.ifindex, inum, True)
     assert watcher.diagnostics.notes == {}
 
