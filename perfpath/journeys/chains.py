@@ -178,7 +178,10 @@ def _step(pair: int, spots: Spots, devices: Names, topology: Topology) -> int:
     if not topology.candidates(here.name, here.era) or not topology.candidates(there.name, there.era):
         return UNLISTED
     steps = topology.steps(here, there)
-    return LISTED if any(steps.values()) else NO_WAY
+    if any(steps.values()):
+        return LISTED
+    ends = () if there.tx or not here.tx else (*steps, *(each.number for each in topology.candidates(to, there.era)))
+    return NO_WAY if topology.lost.isdisjoint(ends) else UNLISTED
 
 
 def kernel_threads(comms: Names, codes: Array, context: Array) -> Array:

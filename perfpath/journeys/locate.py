@@ -11,11 +11,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from perfpath.journeys.topology import SHARED, Seen
+from perfpath.journeys.unlisted import widened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from perfpath.journeys.topology import Place, Topology
+    from perfpath.journeys.unlisted import Domains
 
 KERNEL, SOCKET, CONTEXT, UNIQUE, LINK, INFERRED = "kernel", "socket", "context", "unique-name", "link", "inferred"
 
@@ -84,24 +86,46 @@ class Locator:
     def _solve(self, path: tuple[Step, ...]) -> Located:
         if self.topology is None:
             return Located([Spot(step.netns, None, step.by) if step.netns else Spot() for step in path])
-        domains = self._domains(path)
-        broken = self._narrow(path, domains)
-        if broken and path[0].by == CONTEXT:
-            free = (replace(path[0], netns=0, by=""), *path[1:])
-            again = self._domains(free)
-            if not self._narrow(free, again):  # the sender's socket is of another namespace than the sender
-                path, domains, broken = free, again, set()
+        domains, broken = self._read(path)
+        if broken:
+            outside, free = self._outside(path, broken), self._freed(path)
+            if outside is not None:
+                domains, broken = _united(outside, free), set()
+            elif free is not None:
+                path, domains, broken = (replace(path[0], netns=0, by=""), *path[1:]), free, set()
         solved = enumerate(zip(path, domains, strict=True))
         spots = [self._spot(step, domain, broken, number) for number, (step, domain) in solved]
         return Located(spots, not self.feasible(path))
 
     def feasible(self, path: Sequence[Step]) -> bool:
         """Whether the topology allows a path at all."""
-        return self.topology is None or not self._narrow(path, self._domains(path), firm=False)
+        if self.topology is None:
+            return True
+        _, broken = self._read(path, firm=False)
+        return not broken or self._outside(path, broken, firm=False) is not None
 
-    def _domains(self, path: Sequence[Step]) -> list[frozenset[int] | None]:
+    def _read(self, path: Sequence[Step], *, firm: bool = True) -> tuple[Domains, set[int]]:
+        """What remains at each hop, and the steps that nothing listed can make."""
+        domains = self._domains(path)
+        if self.steps is not None:
+            domains = widened(path, domains, self.steps) or domains
+        return domains, self._narrow(path, domains, firm=firm)
+
+    def _outside(self, path: Sequence[Step], broken: set[int], *, firm: bool = True) -> Domains | None:
+        """What remains at each hop where the path leaves what is listed; None where that doesn't explain it."""
+        domains = None if self.steps is None else widened(path, self._domains(path), self.steps, broken)
+        return None if domains is None or self._narrow(path, domains, firm=firm) else domains
+
+    def _freed(self, path: Sequence[Step]) -> Domains | None:
+        """The same where the sender's socket is of another namespace than the sender."""
+        if path[0].by != CONTEXT:
+            return None
+        domains, broken = self._read((replace(path[0], netns=0, by=""), *path[1:]))
+        return None if broken else domains
+
+    def _domains(self, path: Sequence[Step]) -> Domains:
         """The candidates of each hop; None where anything may be, known or not."""
-        domains: list[frozenset[int] | None] = []
+        domains: Domains = []
         for step in path:
             found = self.topology.candidates(step.dev, step.era) if self.topology and step.dev is not None else []
             if step.netns:
@@ -142,7 +166,7 @@ class Locator:
                 waiting += new
         return {number for number in found if everywhere[number].netns != netns}
 
-    def _narrow(self, path: Sequence[Step], domains: list[frozenset[int] | None], *, firm: bool = True) -> set[int]:
+    def _narrow(self, path: Sequence[Step], domains: Domains, *, firm: bool = True) -> set[int]:
         """Take away candidates that no step reaches. Returns the steps (number of the later hop) nothing can make.
 
         firm: only by steps that are certain to be one packet's.
@@ -153,7 +177,7 @@ class Locator:
         for number in range(1, len(path)):
             before, now = domains[number - 1], domains[number]
             if before is not None and now is not None and (path[number].firm or not firm):
-                steps = self._steps(path[number - 1], path[number])
+                steps = self._steps(path[number - 1], path[number], before, now)
                 reached = frozenset().union(*(steps[each] for each in before)) & now
                 if reached:
                     domains[number] = reached
@@ -164,13 +188,11 @@ class Locator:
         for number in range(len(path) - 1, 0, -1):
             before, now = domains[number - 1], domains[number]
             if before is not None and now is not None and number not in broken and (path[number].firm or not firm):
-                steps = self._steps(path[number - 1], path[number])
+                steps = self._steps(path[number - 1], path[number], before, now)
                 domains[number - 1] = frozenset(each for each in before if steps[each] & now)
         return broken
 
-    def _beside_unknown(
-        self, path: Sequence[Step], domains: list[frozenset[int] | None], number: int, broken: set[int]
-    ) -> None:
+    def _beside_unknown(self, path: Sequence[Step], domains: Domains, number: int, broken: set[int]) -> None:
         """A step between a known name and one the inventory lacks: some candidates lead only to what it has."""
         assert self.topology is not None  # noqa: S101 - for the type checker
         known = number - 1 if domains[number] is None else number
@@ -187,20 +209,29 @@ class Locator:
         else:
             broken.add(number)
 
-    def _steps(self, step: Step, to: Step) -> dict[int, frozenset[int]]:
+    def _steps(self, step: Step, to: Step, before: frozenset[int], now: frozenset[int]) -> dict[int, frozenset[int]]:
         assert self.topology is not None and step.dev is not None and to.dev is not None  # noqa: S101, PT018
-        return self.topology.steps(Seen(step.dev, step.tx, step.era), Seen(to.dev, to.tx, to.era))
+        topology, places = self.topology, self.topology.places
+        if any(not places[each].netns for each in (*before, *now)):
+            return {
+                each: frozenset(to_ for to_ in now if topology.possible(places[each], step.tx, places[to_], to.tx))
+                for each in before
+            }
+        return topology.steps(Seen(step.dev, step.tx, step.era), Seen(to.dev, to.tx, to.era))
 
     def _spot(self, step: Step, domain: frozenset[int] | None, broken: set[int], number: int = -1) -> Spot:
         if self.topology is None or domain is None:
             return self._unlisted(step)
         places = [self.topology.places[each] for each in domain]
         inums = sorted({place.netns for place in places})
+        if not inums[0]:  # it may be in a namespace that isn't listed
+            return Spot(candidates=tuple(inums[1:]), places=domain)
         pinned = bool(step.netns) and inums == [step.netns]
         all_inums = {place.netns for place in self.topology.candidates(step.dev or "", step.era)}
         doubted = broken and (number in broken or number + 1 in broken or len(all_inums) > 1)
         if len(inums) > 1 or (doubted and not (pinned and step.by in (KERNEL, SOCKET))):
-            return Spot(candidates=tuple(sorted(all_inums) if doubted else inums), places=domain)
+            listed = sorted(all_inums - {0}) if doubted else inums
+            return Spot(candidates=tuple(listed), places=domain)
         evidence = step.by if pinned else UNIQUE if len(all_inums) == 1 else LINK
         names = {place.namespace.name for place in places}
         return Spot(inums[0], names.pop() if len(names) == 1 else None, evidence, places=domain)
@@ -213,3 +244,10 @@ class Locator:
         if step.by == CONTEXT and self._lists(step.netns):
             return Spot()  # it has no such interface: the socket was of another namespace, or the inventory is old
         return Spot(step.netns, named.pop() if len(named) == 1 else None, step.by)
+
+
+def _united(domains: Domains, others: Domains | None) -> Domains:
+    """What remains in either of two readings of a path."""
+    if others is None:
+        return domains
+    return [None if one is None or other is None else one | other for one, other in zip(domains, others, strict=True)]

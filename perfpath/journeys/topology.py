@@ -7,7 +7,7 @@ drivers/net/ipvlan/, net/bridge/ and net/core/dev.c do it. What isn't known is p
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -42,13 +42,19 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Where a packet can have gone, or come from: these interfaces, all of these namespaces, or anywhere."""
+    """Where a packet can have gone, or come from: these interfaces, all of these namespaces, or anywhere.
+
+    but: the number of an interface that it never can, -1 for none.
+    """
 
     places: frozenset[int] = frozenset()
     netns: frozenset[int] = frozenset()
     anywhere: bool = False
+    but: int = -1
 
     def __contains__(self, place: Place) -> bool:
+        if place.number == self.but:
+            return False
         return self.anywhere or place.number in self.places or place.netns in self.netns
 
     @property
@@ -91,6 +97,8 @@ class Topology:
     """
 
     def __init__(self, inventory: Inventory, *, timed: bool = False) -> None:
+        from perfpath.netns.inventory import Namespace
+
         self.inventory = inventory
         self.changes = _changes(inventory) if timed else []
         self.places: list[Place] = []
@@ -100,9 +108,12 @@ class Topology:
         for namespace in inventory.namespaces:
             for interface in namespace.interfaces:
                 self._add(interface, namespace)
+        if inventory.taken_ns is not None and any(_steady(self.places[each]) for each in self.lost):
+            self._unreadable.append(Namespace(0, ""))  # the kernel was asked: the other end is where nobody looked
         self._reach: dict[tuple[int, bool, bool, bool], Reach] = {}
         self._steps: dict[tuple[Seen, Seen], dict[int, frozenset[int]]] = {}
         self._loose: dict[int, list[Place]] = {}
+        self._unlisted: dict[str, Place] = {}
         self._there: dict[tuple[str, int], list[Place]] = {}
 
     def _add(self, interface: Interface, namespace: Namespace) -> Place:
@@ -241,7 +252,7 @@ class Topology:
             return NOWHERE  # copies of broadcasts begin there
         if place.kind in PAIRS:
             peer = self._peer(place)
-            return peer if peer.anywhere else Reach(places=peer.places | above)
+            return peer if peer.anywhere else replace(peer, places=peer.places | above)
         if place.loopback:
             return Reach(places=frozenset({place.number}) | above)
         if place.kind in IPVLAN:
@@ -293,12 +304,40 @@ class Topology:
         return found[-1] if found else None
 
     def _peer(self, place: Place) -> Reach:
+        if place.number not in self.lost:
+            return Reach(places=_numbers(self._ends(place)))
+        if not self.hides or not _steady(place):
+            return Reach(anywhere=True, but=place.number)
+        passing = frozenset(each for each in self.lost if not _steady(self.places[each]))
+        return Reach(places=passing, netns=frozenset(namespace.inum for namespace in self._unreadable))
+
+    def _ends(self, place: Place) -> list[Place]:
+        """The other end of a pair, as both ends tell; several where one came after the other."""
         interface = place.interface
         ends = self._by_index.get((interface.peer_netns, interface.peer), []) if interface.peer else []
-        ends = [
+        return [
             end for end in ends if (end.interface.peer_netns, end.interface.peer) == (place.netns, interface.ifindex)
         ]
-        return Reach(places=_numbers(ends)) if ends else ANYWHERE
+
+    @property
+    def hides(self) -> bool:
+        """Whether there is a namespace that nobody looked into (number 0): a pair's other end is there."""
+        return any(not namespace.inum for namespace in self._unreadable)
+
+    @cached_property
+    def lost(self) -> frozenset[int]:
+        """The ends of pairs whose other end the inventory doesn't have, or doesn't know to be theirs."""
+        return _numbers(place for place in self.places if place.kind in PAIRS and not self._ends(place))
+
+    def unlisted(self, name: str) -> Place:
+        """An interface of that name in a namespace that the inventory lacks: no candidate until a path leads there."""
+        if name not in self._unlisted:
+            from perfpath.netns.inventory import Interface, Namespace
+
+            interface = Interface(0, -1, name, WILD)
+            self._unlisted[name] = Place(len(self.places), 0, name, WILD, interface, Namespace(0, ""))
+            self.places.append(self._unlisted[name])
+        return self._unlisted[name]
 
     def _lower(self, place: Place) -> list[Place]:
         interface = place.interface
@@ -337,6 +376,12 @@ def _changes(inventory: Inventory) -> list[int]:
     things: list[Namespace | Interface] = [*inventory.namespaces]
     things += [interface for namespace in inventory.namespaces for interface in namespace.interfaces]
     return sorted({time for thing in things for time in (thing.born_ns, thing.gone_ns) if time is not None})
+
+
+def _steady(place: Place) -> bool:
+    """Whether it stood there all the time, so that every look saw it."""
+    times = (place.namespace, place.interface)
+    return all(each.born_ns is None and each.gone_ns is None for each in times)
 
 
 def _bridging(place: Place) -> bool:

@@ -1,4 +1,4 @@
-"""Where hops are that several namespaces could have: macvlan neighbours, and what a program writes to a tap."""
+"""Where hops are that several namespaces could have: macvlan neighbours, what a program writes to a tap, lost peers."""
 
 from __future__ import annotations
 
@@ -113,3 +113,72 @@ def test_without_an_inventory_a_known_namespace_gets_no_second_name(port: str, p
     assert found[1] == placed
     assert found[2] == found[3] == (0, "ns-1")
     assert found[4] == placed
+
+
+def lost(netns: int = BOX) -> Interface:
+    """One end of a pair whose other end nobody listed."""
+    return veth(netns, 2, "eth0", 0, 0)
+
+
+LONE = Inventory((Namespace(HOST, "host", "host"), Namespace(BOX, "box", interfaces=(lost(),))))
+CROSSED, RETURNED = [hop(0, TX, 98), hop(2, RX, 84)], [hop(12, TX, 98), hop(14, RX, 84)]
+
+
+def test_nothing_arrives_at_the_end_it_was_sent_by() -> None:
+    """The other end is called alike, in a namespace that isn't listed: which of the two is which, nobody knows."""
+    result = follow(table_of(CROSSED + RETURNED), LONE, Diagnostics())
+    assert len(result.journeys) == 2  # neither is cut: that it crosses a pair is no contradiction
+    assert places(result) == [0, 0, 0, 0]
+    assert result.hops.texts("candidates") == [str(BOX)] * 4
+
+
+def test_what_a_process_sent_over_a_lost_pair_is_known_to_the_pair() -> None:
+    """Beyond it anything may be called anything: also what passes a second device of that name."""
+    sent = [hop(0, TX, 98, flags=PROCESS, task=BOX), hop(2, RX, 84), hop(4, TX, 98)]
+    assert places(follow(table_of(sent), LONE, Diagnostics())) == [BOX, 0, 0]
+
+
+def test_a_name_that_is_not_listed_shows_that_something_is_not() -> None:
+    """`veth77` stands in no namespace of the inventory: its peer may be this `eth0`, or another's."""
+    table = table_of([hop(0, TX, 98, dev="veth77"), hop(2, RX, 84)])
+    assert places(follow(table, LONE, Diagnostics())) == [0, 0]
+
+
+HOSTS = (
+    veth(HOST, 5, "veth5", 0, 0, master=4),
+    Interface(HOST, 4, "docker0", "bridge"),
+    Interface(HOST, 2, "eth0"),
+)
+PINGED = [
+    hop(0, TX, 98, dev="docker0", flags=PROCESS, task=HOST),
+    hop(1, TX, 98, dev="veth5"),
+    hop(2, RX, 84),
+    hop(12, TX, 98),
+    hop(14, RX, 84, dev="veth5"),
+    hop(15, UP, 84, dev="docker0"),
+]
+
+
+def test_a_containers_eth0_is_not_the_hosts_card() -> None:
+    """Only the host is listed: no packet comes from a veth to a network card, nor is it cut between the two."""
+    result = follow(table_of(PINGED), Inventory((Namespace(HOST, "host", "host", interfaces=HOSTS),)), Diagnostics())
+    assert result.journeys.texts("role") == ["request", "reply"]
+    assert places(result) == [HOST, HOST, 0, 0, HOST, HOST]
+
+
+def test_a_lost_pair_beside_takes_nothing_from_one_that_is_known() -> None:
+    ports = (veth(HOST, 5, "veth5", BOX, 2, master=4), *HOSTS[1:])
+    spaces = [Namespace(HOST, "host", "host", interfaces=ports)]
+    spaces.append(Namespace(BOX, "box", interfaces=(veth(BOX, 2, "eth0", HOST, 5),)))
+    spaces.append(Namespace(BOX + 1, "beside", interfaces=(lost(BOX + 1),)))
+    result = follow(table_of(PINGED), Inventory(tuple(spaces)), Diagnostics())
+    assert places(result) == [HOST, HOST, BOX, BOX, HOST, HOST]
+
+
+@pytest.mark.parametrize(("asked", "known"), [(None, True), (1, False)])
+def test_two_lost_ends_are_no_pair_where_the_kernel_was_asked(asked: int | None, known: bool) -> None:
+    """A look at the kernel finds every pair whose ends it both sees; by hand, what fits is taken for complete."""
+    host = Namespace(HOST, "host", "host", interfaces=(veth(HOST, 5, "veth5", 0, 0),))
+    inventory = Inventory((host, Namespace(BOX, "box", interfaces=(lost(),))), taken_ns=asked, done_ns=asked)
+    table = table_of([hop(0, TX, 98, dev="veth5", flags=PROCESS, task=HOST), hop(2, RX, 84)])
+    assert places(follow(table, inventory, Diagnostics())) == [HOST, BOX if known else 0]
