@@ -108,7 +108,7 @@ def _from_folder(folder: Path) -> list[Output]:
 def _from_text(text: str, source: str) -> list[Output]:
     """Outputs in a row, each after its label; a file of one output needs none."""
     outputs: list[Output] = []
-    decoder = json.JSONDecoder()
+    decoder = json.JSONDecoder(strict=False)  # iproute2 prints control characters in names as they are
     label, inum, offset = "host", 0, 0
     while (offset := _BLANK.match(text, offset).end()) < len(text):  # type: ignore[union-attr] # it always matches
         match = _LABEL.match(text, offset)

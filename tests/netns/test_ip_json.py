@@ -77,6 +77,16 @@ def test_one_output_without_a_label_is_the_hosts(lab: Lab, tmp_path: Path) -> No
     assert (space.name, space.inum, space.interfaces[0].name) == ("host", 1, "lo")
 
 
+@pytest.mark.netns
+def test_names_are_read_as_iproute2_prints_them(lab: Lab, tmp_path: Path) -> None:
+    """It leaves control characters in its JSON as they are."""
+    name = lab.namespace("odd")
+    lab.ip("link", "add", "\x1b[31mred", "type", "bridge", netns=name)
+    (tmp_path / "x.json").write_text(lab.ip("-j", "-d", "addr", netns=name).stdout)
+    (space,) = from_ip_json(tmp_path / "x.json").namespaces
+    assert [each.name for each in space.interfaces] == ["lo", "\x1b[31mred"]
+
+
 VETH = {"ifindex": 2, "ifname": "eth0", "link_index": 2, "link_netnsid": 0, "linkinfo": {"info_kind": "veth"}}
 
 
