@@ -55,7 +55,7 @@ class Interface:
         try:
             facts = json.loads(comment)
             found = cls(str(facts["dev"]), str(facts["netns_name"]), int(facts["netns"]), int(facts["ifindex"]), layer)
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError):
             return cls(name, layer=layer)
         return found
 
