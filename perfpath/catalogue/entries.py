@@ -25,6 +25,7 @@ class Reason:
 
     name: `NETFILTER_DROP`, `ping_rcv`. meaning and look hold placeholders (reasons.toml lists them).
     harmless: seen on healthy hosts too. socket: it had reached a socket. known: it stands in the catalogue.
+    unsure: healthy packets end so too: only the function tells whether it is a drop.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Reason:
     harmless: bool = False
     socket: bool = False
     known: bool = True
+    unsure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +43,15 @@ class Place(Reason):
 
     reasons: the entry holds only together with one of these ("" for a recording without reasons); empty: with any.
     alarm: what really became of the packet, where this is no drop; "" where it is one. outcome: what that end is
-    called, "" where nobody knows. only: "reply" or "unseen" limits the alarm (locations.toml).
+    called, "" where nobody knows. only: "reply" or "unseen" limits the alarm. copy: what is freed is always a copy,
+    never the packet that a device saw (locations.toml).
     """
 
     reasons: tuple[str, ...] = ()
     alarm: str = ""
     outcome: str = ""
     only: str = ""
+    copy: bool = False
 
     def fits(self, reason: str) -> bool:
         """Whether the entry speaks of drops with this reason."""
@@ -79,7 +83,7 @@ def function_of(location: str) -> str:
 def reason_of(name: str) -> Reason:
     """The entry of a reason, or one that says honestly that there is none. "" is a recording without reasons."""
     if not name:
-        return Reason("", "no reason recorded by this kernel", known=False)
+        return Reason("", "no reason recorded by this kernel", known=False, unsure=True)
     found = _reasons().get(name)
     return found or Reason(name, f"the kernel calls this {name}; perfpath has no entry for it yet", known=False)
 

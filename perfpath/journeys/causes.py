@@ -77,6 +77,16 @@ class Cause:
         """What the catalogue says of the function together with this reason."""
         return entries.place_of(self.function, self.reason)
 
+    @property
+    def unsure(self) -> bool:
+        """Whether healthy packets may end so too, and the function's name, which would tell, is missing."""
+        return bool(self.location) and not self.function and entries.reason_of(self.reason).unsure
+
+    @property
+    def of_copies(self) -> bool:
+        """Whether it is always a copy that is freed there, and never a packet that a device saw."""
+        return self.place is not None and self.place.copy
+
 
 @dataclass(slots=True)
 class Causes:
@@ -103,6 +113,11 @@ class Causes:
         """A yes-or-no property of all known causes: 1, 0, -1 where nobody knows."""
         values = [getattr(cause, name) for cause in self.known]
         return np.array([-1 if value is None else int(value) for value in values], dtype=np.int8)
+
+    def which(self, name: str, cause: Array) -> Array:
+        """For each of these causes (-1: none) whether it surely has a property."""
+        result: Array = np.array([*(getattr(each, name) is True for each in self.known), False])[cause]
+        return result
 
     def _number(self, observed: Table, reason: int, location: int, stack: int) -> int:
         texts = [

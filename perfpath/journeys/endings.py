@@ -55,7 +55,7 @@ def endings(done: Pass, causes: Causes, gap_ns: int) -> Endings:
     drop &= observed["location"][rows] >= 0 if "location" in observed else False  # a text says nothing to go by
     cause = np.full(len(rows), -1, dtype=np.int64)
     cause[free] = causes.of(observed, rows[free])
-    mine = drop & near
+    mine = drop & near & ~causes.which("of_copies", cause)  # a copy's address may have been another packet's before
     mine[mine] = _belongs(done, rows[mine], hop[mine], cause[mine], causes)
     taken = free & ~drop & near
     read = ~free & near

@@ -38,6 +38,15 @@ LOSS_MARGIN_NS = 100_000
 _TEXTS = ("outcome", "reason", "location", "hook", "end_netns_name", "end_comm")
 
 
+NAMELESS = "{} of which nobody can tell whether they were dropped: the kernel's symbols are missing"
+KEPT = "perfpath record keeps them"
+
+
+def refused(cause: Cause) -> bool:
+    """Whether a packet that ended so and was answered was dropped for certain: an ICMP error or a reset answered it."""
+    return cause.unsure and cause.reason == "NO_SOCKET"
+
+
 @dataclass(slots=True)
 class Outcomes:
     """Keeps what the outcomes of one recording have in common."""
@@ -64,26 +73,35 @@ class Outcomes:
         return found
 
     def _is_drop(self, cause: Cause) -> bool:
-        """Whether a free of a packet that no device saw is a drop."""
+        """Whether a free of a packet that no device saw is a drop, for certain."""
         place = cause.place
-        return place is None or not place.alarm or place.only == "reply"
+        return not cause.unsure and (place is None or not place.alarm)
 
     def _count_unseen(self, alarms: Array, no_packets: int) -> None:
-        if no_packets:
-            self.diagnostics.note(
-                "no-packets",
-                "freed messages that are no packets (unix and netlink sockets): not taken for drops",
-                severity="info",
-                count=no_packets,
-            )
-        for cause in alarms.tolist():
-            self._alarm(self.causes.known[cause], 1)
+        message = "freed messages that are no packets (unix and netlink sockets): not taken for drops"
+        self._remark("no-packets", message, no_packets)
+        for number, count in zip(*np.unique(alarms, return_counts=True), strict=True):
+            self._alarm(self.causes.known[int(number)], int(count), replies=0)
 
-    def _alarm(self, cause: Cause, count: int) -> None:
+    def _alarm(self, cause: Cause, count: int, *, replies: int) -> None:
+        """Count frees that aren't called drops; so many of them were of replies, for certain."""
         place = cause.place
         if place is not None and place.alarm:
+            sure = replies if place.only == "reply" else count
             message = f"frees in {cause.function} that are no drops: {place.alarm}"
-            self.diagnostics.note(f"no-drop-{cause.function}", message, severity="info", count=count)
+            self._remark(f"no-drop-{cause.function}", message, sure)
+            message = f"frees in {cause.function} that may be drops or not: nobody knows whether these answered a ping"
+            self._remark(f"unsure-{cause.function}", message, count - sure)
+        elif cause.unsure:
+            quiet = count if entries.reason_of(cause.reason).harmless else replies
+            self._remark("nameless-frees", NAMELESS.format("freed packets"), quiet, advice=KEPT)
+            named = f"packets freed for {cause.reason}" if cause.reason else "packets freed without a reason"
+            code = f"nameless-{cause.reason or 'drops'}"
+            self._remark(code, NAMELESS.format(named), count - quiet, severity="warning", advice=KEPT)
+
+    def _remark(self, code: str, message: str, count: int, *, severity: str = "info", advice: str = "") -> None:
+        if count:
+            self.diagnostics.note(code, message, severity=severity, count=count, advice=advice)
 
     def told(
         self, done: Pass, found: Endings, roles: Roles, chosen: Array, journeys: Table, *, topology: Topology | None
@@ -97,7 +115,8 @@ class Outcomes:
         outcome[read >= 0] = DELIVERED
         freed = np.flatnonzero(cause >= 0)
         outcome[freed] = self._of_causes(cause[freed], roles.request[chosen][freed] >= 0, outcome[freed])
-        event = np.where(dropped >= 0, dropped, np.where(read >= 0, read, found.taken[chosen]))
+        ended = (dropped >= 0) & ((outcome == DROPPED) | ~self.causes.which("unsure", cause))
+        event = np.where(ended, dropped, np.where(read >= 0, read, found.taken[chosen]))
         real = (outcome == DROPPED) & (cause >= 0)
         reader = np.where((read >= 0) & (outcome == DELIVERED), read, -1)
         spots = [each.spots[-1] for each in done.located]
@@ -117,25 +136,13 @@ class Outcomes:
         """Count the false alarms of journeys that are closed now."""
         cause = found.cause[chosen]
         for number, count in zip(*np.unique(cause[cause >= 0], return_counts=True), strict=True):
-            each = self.causes.known[int(number)]
-            self._alarm(each, int(count))
+            each, mine = self.causes.known[int(number)], chosen[cause == number]
+            reply = roles.request[mine] >= 0
+            sure = int(np.count_nonzero((roles.reply[mine] >= 0) & ~reply)) if refused(each) else 0
+            self._alarm(each, int(count) - sure, replies=int(np.count_nonzero(reply)))
             if not each.reason:
-                self.diagnostics.note(
-                    "no-reasons",
-                    "no reason recorded by this kernel for its drops (kernels from 5.17 on do)",
-                    severity="info",
-                    count=int(count),
-                )
-        nameless = [number for number, each in enumerate(self.causes.known) if each.location and not each.function]
-        doubtful = np.isin(cause, nameless) & (roles.request[chosen] >= 0)
-        if count := int(np.count_nonzero(doubtful)):
-            self.diagnostics.note(
-                "nameless-frees",
-                "freed replies of which nobody can tell whether they were dropped: the kernel's symbols are missing",
-                severity="info",
-                count=count,
-                advice="perfpath record keeps them",
-            )
+                message = "no reason recorded by this kernel for its drops (kernels from 5.17 on do)"
+                self._remark("no-reasons", message, int(count))
 
     def unseen(self, done: Pass, found: Endings, losses: Losses, inventory: Inventory | None) -> Table:
         """JOURNEYS of packets that no device saw, with the numbers they have in `_number`."""
@@ -191,8 +198,9 @@ class Outcomes:
             if place is not None and place.alarm and place.only != "unseen":
                 known = OUTCOMES.index(place.outcome) if place.outcome else otherwise[mine]
                 result[mine] = np.where(reply[mine] | (place.only != "reply"), known, UNKNOWN)
-            elif each.reason == "NO_SOCKET" and each.location and not each.function:
-                result[mine] = np.where(reply[mine], UNKNOWN, DROPPED)  # ping's own, most likely: see ping_rcv
+            elif each.unsure:
+                sure = refused(each) & (otherwise[mine] == ANSWERED) & ~reply[mine]
+                result[mine] = np.where(sure, DROPPED, otherwise[mine])
             else:
                 result[mine] = DROPPED
         return result

@@ -55,6 +55,14 @@ def test_alarms_name_an_outcome_of_ours_and_places_name_real_reasons() -> None:
         assert {reason for reason in place.reasons if reason} <= set(entries.reasons()), place.name
 
 
+def test_what_only_a_function_tells_from_a_drop_is_unsure_without_it() -> None:
+    for place in entries.places().values():
+        reasons = place.reasons or place.name.split()[1:]
+        for reason in reasons if place.alarm else ():
+            assert entries.reason_of(reason).unsure, (place.name, reason)
+    assert not entries.reason_of("NETFILTER_DROP").unsure
+
+
 def test_a_function_counts_before_a_general_reason_and_not_before_a_telling_one() -> None:
     assert "blackhole" in entries.meant("NOT_SPECIFIED", "ip_error+0x94").meaning
     assert "no route" in entries.meant("IP_INNOROUTES", "ip_error+0x94").meaning

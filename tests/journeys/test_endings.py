@@ -17,7 +17,13 @@ from perfpath.tables import Names, Table
 
 PROCESS, SOFTIRQ = 0, 0x10
 SYMBOLS = SavedSymbols(
-    {0x10: "nft_do_chain+0x1", 0x20: "ping_rcv+0xab", 0x30: "packet_rcv+0x5", 0x40: "tcp_recvmsg+0x1"}
+    {
+        0x10: "nft_do_chain+0x1",
+        0x20: "ping_rcv+0xab",
+        0x30: "packet_rcv+0x5",
+        0x40: "tcp_recvmsg+0x1",
+        0x50: "raw_rcv+0x90",
+    }
 )
 
 
@@ -147,6 +153,41 @@ def test_a_reply_that_ping_rcv_frees_is_delivered_and_the_rule_is_told() -> None
     request[1].flags = SOFTIRQ
     assert whole(*request, *reply, diagnostics=diagnostics) == [(1, 2, "answered", None), (2, 2, "delivered", None)]
     assert diagnostics.notes["no-drop-ping_rcv"].count == 1
+
+
+def test_what_ping_rcv_frees_is_no_drop_where_nobody_saw_a_ping_before() -> None:
+    """The request may have been sent before the recording began, or its hops are not in it."""
+    diagnostics = Diagnostics()
+    freed = drop(15, 2, "NO_SOCKET", location=0x20)
+    assert whole(sent(9, 2, flags=SOFTIRQ), received(12, 2), freed, diagnostics=diagnostics) == [(2, 2, None, None)]
+    assert whole(sent(9, 1), freed, diagnostics=diagnostics) == [(1, 1, None, None)]
+    assert diagnostics.notes["unsure-ping_rcv"].count == 2
+    assert "no-drop-ping_rcv" not in diagnostics.notes
+
+
+def test_a_raw_sockets_copy_does_not_end_the_packet_that_had_its_address() -> None:
+    events = (sent(0, 1), received(5, 1), drop(9, 1, "SOCKET_FILTER", location=0x50))
+    journeys = follow(table(list(events)), None, Diagnostics(), Options(symbols=SYMBOLS)).journeys
+    assert (journeys.texts("outcome"), journeys["ended_ns"].tolist()) == ([None], [-1])
+
+
+@pytest.mark.parametrize("reason", ["NO_SOCKET", "SOCKET_FILTER", "NOT_SPECIFIED", "QUEUE_PURGE", None])
+@pytest.mark.parametrize("address", [1, 2], ids=["seen", "unseen"])
+def test_without_symbols_nothing_is_a_drop_that_may_be_none(reason: str | None, address: int) -> None:
+    diagnostics = Diagnostics()
+    found = whole(sent(0, 1), received(5, 1), drop(9, address, reason, location=0x99), diagnostics=diagnostics)
+    assert found == [(1, 2, None, None)]
+    codes = ("nameless-frees", "nameless-drops", f"nameless-{reason}")
+    assert [diagnostics.notes[code].count for code in codes if code in diagnostics.notes] == [1]
+
+
+def test_without_symbols_a_telling_reason_and_a_refusal_are_drops_still() -> None:
+    assert whole(sent(0, 1), received(5, 1), drop(9, 1, location=0x99))[0][2] == "dropped"
+    request = (sent(0, 1, "lo"), received(5, 1, "lo"), drop(11, 1, "NO_SOCKET", location=0x99))
+    request[1].flags = SOFTIRQ
+    reset = (sent(9, 2, "lo", flags=SOFTIRQ), received(12, 2, "lo"))
+    events = sorted((*request, *reset), key=lambda each: each.time)
+    assert whole(*events)[0] == (1, 2, "dropped", "NO_SOCKET")
 
 
 def test_without_symbols_nobody_knows_whether_a_reply_was_dropped() -> None:
