@@ -57,6 +57,7 @@ COMPLETE = (
     "netif_receive_skb",
     "qdisc:qdisc_enqueue",
     "qdisc:qdisc_dequeue",
+    "napi_gro_receive_exit",
 )
 """What --complete adds: ends that are no drops, and the waits between."""
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from perfpath.catalogue import entries
 from perfpath.journeys.causes import LOCAL_OUTPUT, SOFTIRQ_BEGINS
-from perfpath.journeys.observe import FREE, READ
+from perfpath.journeys.observe import FREE, MERGE, READ
 from perfpath.symbols import text_of
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Stacks:
         column = observed["stack"]
         if not len(self.stacks) or not len(seen) or (column.strides == (0,) and column[0] < 0):
             return None
-        working = (observed["_kind"] != FREE) & (observed["_kind"] != READ) & (observed["cpu"] >= 0)
+        working = ~np.isin(observed["_kind"], (FREE, READ, MERGE)) & (observed["cpu"] >= 0)
         rows = np.flatnonzero((column >= 0) & working)
         used, of = np.unique(column[rows], return_inverse=True)
         known = [self._stack(number) for number in used.tolist()]

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from perfpath.journeys.observe import FREE, PROCESS, READ, context_of
+from perfpath.journeys.merges import EXIT as MERGE_EVENT
+from perfpath.journeys.observe import FREE, MERGE, PROCESS, READ, context_of
+from perfpath.journeys.rules import GRO
 
 if TYPE_CHECKING:
     from perfpath.journeys.causes import Causes
@@ -29,7 +31,7 @@ class Endings:
     """Rows of the observed table, -1 for none.
 
     dropped: for each chain the kfree_skb that ended it; taken: the other free that did (skb:consume_skb); read: the
-    event that shows a process reading it.
+    event that shows a process reading it; merged: the one that says that GRO put it into another packet.
     unseen: rows of kfree_skb that belong to no chain. cause, unseen_cause: numbers among the causes, as long as
     `dropped` and `unseen`.
     """
@@ -37,6 +39,7 @@ class Endings:
     dropped: Array
     taken: Array
     read: Array
+    merged: Array
     unseen: Array
     cause: Array
     taken_cause: Array
@@ -46,19 +49,22 @@ class Endings:
 def endings(done: Pass, causes: Causes, gap_ns: int) -> Endings:
     """Look for the ends of all chains of a pass."""
     observed, chains = done.observed, len(done.chains.starts)
-    rows = np.flatnonzero((observed["_kind"] == FREE) | (observed["_kind"] == READ))
+    rows = np.flatnonzero(np.isin(observed["_kind"], (FREE, READ, MERGE)))
     hop = _latest_hop(done, rows)
     near = hop >= 0
     near[near] = observed["time_ns"][rows[near]] - done.seen.time[hop[near]] <= gap_ns
     free = observed["_kind"][rows] == FREE
+    merge = observed["event"][rows] == observed.names["event"].find(MERGE_EVENT)
+    merge &= (hop >= 0) & (done.seen.kind[hop] == GRO) if len(done.seen) else False
     drop = observed["event"][rows] == observed.names["event"].find(DROP)
     drop &= observed["location"][rows] >= 0 if "location" in observed else False  # a text says nothing to go by
     cause = np.full(len(rows), -1, dtype=np.int64)
     cause[free] = causes.of(observed, rows[free])
     mine = drop & near & ~causes.which("of_copies", cause)  # a copy's address may have been another packet's before
     mine[mine] = _belongs(done, rows[mine], hop[mine], cause[mine], causes)
-    taken = free & ~drop & near
-    read = ~free & near
+    taken = free & ~drop & ~merge & near
+    read = ~free & ~merge & near
+    merge[merge] = _is_last(done, hop[merge])
     read[read] = _is_read(done, rows[read], hop[read])
     read[read] &= ~_of_others(causes, _freed_by(observed, rows, cause)[read])
     chain_of = np.repeat(np.arange(chains), done.chains.sizes)
@@ -73,6 +79,7 @@ def endings(done: Pass, causes: Causes, gap_ns: int) -> Endings:
         dropped=spread(mine, rows),
         taken=spread(taken, rows),
         read=spread(read, rows),
+        merged=spread(merge, rows),
         unseen=rows[unseen],
         cause=spread(mine, cause),
         taken_cause=spread(taken, cause),
@@ -85,11 +92,17 @@ def _is_read(done: Pass, rows: Array, hop: Array) -> Array:
 
     Messages of netlink and unix sockets are read in the same way, from the same addresses.
     """
-    observed, seen = done.observed, done.seen
-    last = np.zeros(len(seen), dtype=bool)
+    seen = done.seen
+    length = done.observed["len"][rows].astype(np.int64)
+    result: Array = _is_last(done, hop) & ~seen.tx[hop] & (length > 0) & (length <= seen.length[hop])
+    return result
+
+
+def _is_last(done: Pass, hop: Array) -> Array:
+    """Which of these sightings (-1: none) are the last of their chains."""
+    last = np.zeros(len(done.seen) + 1, dtype=bool)
     last[done.chains.starts + done.chains.sizes - 1] = True
-    length = observed["len"][rows].astype(np.int64)
-    result: Array = last[hop] & ~seen.tx[hop] & (length > 0) & (length <= seen.length[hop])
+    result: Array = last[hop]
     return result
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from perfpath.tables import Array
 
 OUTCOMES = ("dropped", "delivered", "answered", "left", "merged", "copied")
-DROPPED, DELIVERED, ANSWERED = 0, 1, 2
+DROPPED, DELIVERED, ANSWERED, MERGED = 0, 1, 2, 4
 UNKNOWN = -1
 LEAVING = {"": OUTCOMES.index("left"), "tun": OUTCOMES.index("copied"), "wireguard": OUTCOMES.index("left")}
 """Kinds of devices behind which a packet is no longer followed: physical ones, programs, encryption."""
@@ -115,8 +115,11 @@ class Outcomes:
         outcome[read >= 0] = DELIVERED
         freed = np.flatnonzero(cause >= 0)
         outcome[freed] = self._of_causes(cause[freed], roles.request[chosen][freed] >= 0, outcome[freed])
+        merged = np.where(done.complete[chosen], found.merged[chosen], -1)
+        outcome[merged >= 0] = MERGED
         ended = (dropped >= 0) & ((outcome == DROPPED) | ~self.causes.which("unsure", cause))
         event = np.where(ended, dropped, np.where(read >= 0, read, found.taken[chosen]))
+        event = np.where(merged >= 0, merged, event)
         real = (outcome == DROPPED) & (cause >= 0)
         reader = np.where((read >= 0) & (outcome == DELIVERED), read, -1)
         spots = [each.spots[-1] for each in done.located]

@@ -63,6 +63,7 @@ _DATA = {
 ANY = "any"  # an address that isn't set
 _PORT_DATA = {"state": "port_state", "hairpin": "hairpin", "isolated": "isolated"}
 _SWITCHES = {"external", "persist", "multi_queue", "vlan_filtering", "stp", "hairpin", "isolated"}
+DETAILS = ("promiscuity", "linkinfo")  # -d prints the first for every interface, the second for all that have a kind
 _IDS = {"vlan": "vlan_id", "vxlan": "vxlan_id", "geneve": "geneve_id"}
 
 
@@ -160,6 +161,9 @@ def _look(inum: int, values: list[Any], where: str) -> Look:
     for i, value in enumerate(given):
         if not isinstance(value, dict) or not isinstance(value.get("ifname"), str) or not _number(value, "ifindex"):
             raise InventoryError(f"{where}: entry {i} is no interface with ifindex and ifname")
+    devices = [value for value in given if value["ifname"] != "lo"]
+    if devices and not any(detail in value for value in devices for detail in DETAILS):
+        raise InventoryError(f"{where} was made without -d: no interface has its kind; `ip -j -d addr` has them")
     by_name = {value["ifname"]: value["ifindex"] for value in given}
     addresses = {value["ifindex"]: _addresses(value) for value in given}
     return Look(inum, [_link(value, by_name) for value in given], addresses)

@@ -52,7 +52,7 @@ class DiagnosisWriter:
 
     def _kind(self, drop: Drop, packets: int) -> list[Line]:
         style = DOUBT if drop.harmless else DROP
-        first = Line().add(count(packets, "packet"), "bold", 12).add(drop.title, style)
+        first = Line().add(f"{count(packets, 'packet')}  ", "bold", 12).add(drop.title, style)
         where = Line(4).add(drop.after)
         if drop.sender:
             where.add(f", sent by {drop.sender}")

@@ -66,6 +66,20 @@ def drops_of(result: Result, namer: Namer) -> tuple[list[Drop], Array, Array]:
     return [_drop(result, int(rows[at]), int(dev[at]), namer) for at in first], rows, codes
 
 
+def harmless_rows(result: Result) -> Array:
+    """Which rows of JOURNEYS were dropped as packets are on healthy hosts too, as a mask."""
+    journeys, mask = result.journeys, np.zeros(len(result.journeys), dtype=bool)
+    dropped = journeys.names["outcome"].find(DROPPED)
+    rows = np.flatnonzero(journeys["outcome"] == dropped) if dropped >= 0 else np.zeros(0, dtype=np.int64)
+    if len(rows):
+        first, codes = distinct(journeys["reason"][rows], journeys["location"][rows])
+        texts = [
+            [journeys.names[name][journeys[name][rows[at]]] or "" for name in ("reason", "location")] for at in first
+        ]
+        mask[rows] = np.array([entries.meant(*each).harmless for each in texts])[codes]
+    return mask
+
+
 def _drop(result: Result, row: int, dev: int, namer: Namer) -> Drop:
     journeys = result.journeys
     reason, location, hook, name, comm = (
@@ -75,7 +89,7 @@ def _drop(result: Result, row: int, dev: int, namer: Namer) -> Drop:
     netns, seen = int(journeys["end_netns"][row]), bool(journeys["hops"][row])
     device = (result.hops.names["dev"][dev] or UNKNOWN) if seen else ""
     given = {
-        "enter": namer.enter(netns),
+        "enter": namer.enter(netns, name),
         "netns": name or (str(netns) if netns else ""),
         "dev": device,
         "hook": f"hook {hook}" if hook else "",

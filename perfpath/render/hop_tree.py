@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from perfpath.render.drops import harmless_rows
 from perfpath.render.groups import bounds
 from perfpath.render.paths import steps_of
 
@@ -71,21 +72,26 @@ class Node:
 
 
 class HopTree:
-    """All hops. unseen: packets dropped before any hop; left_out: packets of ways there was no room for."""
+    """All hops. unseen: packets dropped before any hop; left_out: packets of ways there was no room for.
+
+    harmless: packets dropped as they are on healthy hosts too, which aren't counted as lost.
+    """
 
     def __init__(self) -> None:
         self.root = Node()
         self.unseen = 0
+        self.harmless = 0
         self.left_out = 0
         self._hops = 0
 
     def add(self, result: Result) -> None:
         """Count the journeys of a result, each once."""
         journeys, edges = result.journeys, bounds(result.hops, result.journeys)
-        seen = journeys["hops"] > 0
-        self.unseen += int(np.count_nonzero(~seen))
+        seen, harmless = journeys["hops"] > 0, harmless_rows(result)
+        self.harmless += int(np.count_nonzero(harmless))
+        self.unseen += int(np.count_nonzero(~seen & ~harmless))
         dropped = journeys["outcome"] == journeys.names["outcome"].find("dropped")
-        dropped &= journeys["outcome"] >= 0
+        dropped &= (journeys["outcome"] >= 0) & ~harmless
         rows = np.flatnonzero(seen)
         for path in np.unique(journeys["path"][rows]).tolist():
             mine = rows[journeys["path"][rows] == path]

@@ -36,16 +36,21 @@ class Namer:
             return UNKNOWN
         return visible(self._names.get(netns) or str(netns))
 
-    def enter(self, netns: int) -> str:
-        """What to put before a command to run it in a namespace: `ip netns exec web `; "" on the host, or unknown."""
+    def enter(self, netns: int, name: str | None = None) -> str:
+        """What to put before a command to run it in a namespace: `ip netns exec web `; "" on the host.
+
+        Where nobody knows how to get into it, words in parentheses say where: `(in ns-1) `.
+        """
         space = self._spaces.get(netns)
-        if space is None or space.origin == "host":
+        if space is None:
+            return f"(in {self.label(netns, name) if netns or name else 'its namespace'}) "
+        if space.origin == "host":
             return ""
         if space.origin == "ip netns":
             return f"ip netns exec {shlex.quote(space.name)} "
         if space.pids:
             return f"nsenter -t {space.pids[0]} -n "
-        return f"nsenter --net={shlex.quote(space.path)} " if space.path else ""
+        return f"nsenter --net={shlex.quote(space.path)} " if space.path else f"(in {self.label(netns, name)}) "
 
     def candidates(self, text: str | None) -> list[Candidate]:
         """The entries of a `candidates` cell."""

@@ -130,6 +130,7 @@ class TopWriter:
         """What the table doesn't count."""
         known = (
             (self._tree.unseen, "dropped before any device saw it"),
+            (self._tree.harmless, "dropped as on healthy hosts too: not counted as lost"),
             (self._tree.left_out, "of ways there was no room for"),
         )
         return [Text(f"{count(number, 'packet')} {text}", DIM) for number, text in known if number]

@@ -26,6 +26,12 @@ SEND = (
     "import socket, sys\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.connect((sys.argv[1], 7777))\n"
     "for _ in range(int(sys.argv[2])): s.send(b'x' * 100)\ns.send(b'end')"
 )
+BYTES = 200_000
+TAKE = (
+    "import socket\ns = socket.create_server(('', 7777)); print('ready', flush=True)\nc, n = s.accept()[0], 0\n"
+    "while data := c.recv(65536): n += len(data)\nprint(n)"
+)
+GIVE = f"import socket, sys; s = socket.create_connection((sys.argv[1], 7777)); s.sendall(bytes({BYTES}))"
 RULES = (
     "table inet t {\nchain c {\ntype filter hook input priority 0\n"
     f"udp dport 7777 udp length 108 numgen inc mod {EVERY} == 0 counter drop\n}}\n}}\n"
@@ -62,3 +68,32 @@ def test_sent_is_dropped_and_received(lab: Lab, tmp_path: Path) -> None:
     outcomes = [each["outcome"] for each in sent if each["outcome"]]
     assert {each["hook"] for each in outcomes if each["kind"] == "dropped"} == {"INPUT"}
     assert {(each["hops"][-1]["dev"], len(each["hops"])) for each in sent} == {("wan0", 2)}
+
+
+def test_segments_that_gro_merged(lab: Lab, tmp_path: Path) -> None:
+    """As many packets were merged as napi_gro_receive_exit says (0: on a list, 1: freed), where GRO is on."""
+    left, right, net = lab.namespace("left"), lab.namespace("right"), lab.subnet()
+    lab.veth(left, "lan0", right, "wan0")
+    lab.address(left, "lan0", f"{net[1]}/24")
+    lab.address(right, "wan0", f"{net[2]}/24")
+    lab.run(right, "ethtool", "-K", "wan0", "gro", "on")
+    lab.run(left, "ethtool", "-K", "lan0", "tso", "off", "gso", "off")
+    lab.run(left, "ping", "-c1", "-W2", str(net[2]))
+    kept = str(tmp_path / "kept")
+    record = [PERFPATH, "record", "--complete", "--packets", "none", "-a", "-o", kept]
+    with subprocess.Popen(lab.command(right, sys.executable, "-c", TAKE), stdout=subprocess.PIPE, text=True) as taker:
+        assert taker.stdout
+        taker.stdout.readline()
+        sender = lab.command(left, sys.executable, "-c", GIVE, str(net[2]))
+        subprocess.run([*record, *sender], check=True, capture_output=True, timeout=120)
+        assert int(taker.stdout.readline()) == BYTES
+    told = lab.run("", "perf", "script", "-i", f"{kept}/perf.data", "-F", "event,trace").stdout.splitlines()
+    results = [line.partition("ret=")[2].strip() for line in told if "napi_gro_receive_exit" in line]
+    shown = lab.run("", PERFPATH, "report", "--format", "jsonl", "--strict", kept).stdout.splitlines()
+    found = [json.loads(line) for line in shown]
+    assert [each["outcome"] for each in found if (each["outcome"] or {}).get("kind") == "dropped"] == []
+    put = [each for each in found if (each["outcome"] or {}).get("kind") == "merged"]
+    assert len(put) == results.count("0") + results.count("1") > BYTES // 2000 // 2
+    assert {(each["hops"][-1]["event"], each["hops"][-1]["dev"]) for each in put} == {
+        ("napi_gro_receive_entry", "wan0")
+    }

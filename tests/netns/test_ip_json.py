@@ -111,6 +111,7 @@ def test_ends_that_fit_twice_stay_unknown(tmp_path: Path) -> None:
         ('[{"ifname": "eth0"}]', "entry 0 is no interface"),
         ('[{"ifindex": 1, "ifname": "lo"}, 5]', "entry 1 is no interface"),
         ("[" * 100_000, "should be what"),
+        ('[{"ifindex": 1, "ifname": "lo"}, {"ifindex": 2, "ifname": "eth0", "link_index": 3}]', "made without -d"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path: Path, content: str, message: str) -> None:
