@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
 import sys
 
@@ -32,3 +33,27 @@ def test_nothing_heavy_is_imported_for(code: str) -> None:
 def test_following_packets_needs_no_pandas() -> None:
     code = "import perfpath.readers.source, perfpath.journeys.tracker, perfpath.render, perfpath.readers.perfdata"
     assert not imported(code) & {"pandas", "rich"}
+
+
+HOLES = """
+from perfpath.start_up import give_back, import_numpy
+import_numpy()
+import numpy as np
+
+def resident():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmRSS"))
+
+pieces = [np.ones(1 << 17) for _ in range(100)]  # 1 MB each
+kept = pieces[::10]
+del pieces
+before = resident()
+give_back()
+print(before - resident())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries give memory back by themselves")
+def test_freed_memory_is_kept_until_it_is_given_back() -> None:
+    """In KB: holes between pieces that are still used too, which a flood makes many of."""
+    given = int(subprocess.run([sys.executable, "-c", HOLES], capture_output=True, text=True, check=True).stdout)
+    assert given > 80_000

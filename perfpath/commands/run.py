@@ -7,13 +7,14 @@ import os
 import sys
 from contextlib import ExitStack, closing
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, TextIO
 
 from perfpath import tracepoints
 from perfpath.commands import options as shared
 from perfpath.commands.packets import Joining, Watched, add_packets, probed, watched_packets
 from perfpath.errors import EXIT_OK, UsageError
-from perfpath.start_up import import_numpy
+from perfpath.start_up import give_back, import_numpy
 
 if TYPE_CHECKING:
     from perfpath.capture.directory import CaptureDirectory
@@ -42,6 +43,7 @@ NO_CONTENTS = (
     "filters by contents (--host, --port, --match, ...) need the packets' bytes, which this way of tracing doesn't "
     "show: trace as root, with --packets auto, socket or tprobe, and --backend record"
 )
+GIVING_BACK = 5.0  # seconds between two times that freed memory is given back
 SILENCE = 0.025  # seconds without a byte from perf after which what it gave is shown without waiting for more
 
 
@@ -246,7 +248,11 @@ class Live:
         """Show (and keep) what perf gives until it ends."""
         if kept:
             kept.begin(self._session.backend)
+        given_back = monotonic()
         while (data := self._session.read(SILENCE)) is not None:
+            if monotonic() - given_back > GIVING_BACK:
+                give_back()
+                given_back = monotonic()
             if data:
                 self._decoder.feed(data)
             if data and kept:
