@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from perfpath.catalogue import entries
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -105,6 +107,12 @@ def bridged(lab: Lab) -> tuple[str, str, str]:
 
 def ping(address: str, *options: str) -> tuple[str, ...]:
     return ("ping", "-c1", "-W0.3", *options, address)
+
+
+def pings(address: str) -> tuple[str, ...]:
+    """Three pings at once, 30 requests in all. Each one's raw socket gets a copy of all replies, and filters."""
+    one = f"ping -q -c 10 -i 0.01 {address}"
+    return "sh", "-c", f"{one} & {one} & {one}; wait"
 
 
 def rule(lab: Lab, netns: str, hook: str, family: str = "inet", what: str = "icmp type echo-request") -> None:
@@ -200,6 +208,77 @@ def test_too_long_for_the_next_link(lab: Lab, trace: Trace) -> None:
     lab.ip("link", "set", "dev", "eth1", "mtu", "1000", netns=router)
     found = trace(left, *ping(address, "-M", "do", "-s", "1200"))
     assert only_drop(found) == ("PKT_TOO_BIG", None, router, "eth0")
+
+
+def routed6(lab: Lab) -> tuple[str, str, str]:
+    """(left, router, right), as `routed`, with IPv6: fd01::/64 on the left, fd02::/64 on the right, where ::1 is."""
+    left, router, right = (lab.namespace(label) for label in ("left", "router", "right"))
+    lab.veth(left, "eth0", router, "eth0")
+    lab.veth(router, "eth1", right, "eth0")
+    ends = (
+        (left, "eth0", "fd01::1"),
+        (router, "eth0", "fd01::2"),
+        (router, "eth1", "fd02::2"),
+        (right, "eth0", "fd02::1"),
+    )
+    for netns, dev, address in ends:
+        lab._sysctl(netns, f"net/ipv6/conf/{dev}/accept_dad", "0")  # addresses can be used at once
+        lab._sysctl(netns, f"net/ipv6/conf/{dev}/disable_ipv6", "0")
+        lab.address(netns, dev, f"{address}/64")
+    lab._sysctl(router, "net/ipv6/conf/all/forwarding", "1")
+    lab.ip("-6", "route", "add", "default", "via", "fd01::2", netns=left)
+    lab.ip("-6", "route", "add", "default", "via", "fd02::2", netns=right)
+    lab.run(left, "timeout", "10", "sh", "-c", "until ping -c1 -W0.2 fd02::1; do :; done")  # neighbours must be found
+    return left, router, right
+
+
+@pytest.mark.parametrize(
+    ("command", "reason", "where"),
+    [
+        (ping("fd02::1", "-t1"), "IP_INHDR", "router"),
+        (ping("fd09::9"), "IP_INNOROUTES", "router"),
+        (ping("fd02::1", "-M", "do", "-s", "1400"), "PKT_TOO_BIG", "router"),
+        (("bash", "-c", "exec 3<>/dev/udp/fd02::1/9 && echo x >&3"), "NO_SOCKET", "right"),
+        (("bash", "-c", "exec 3<>/dev/tcp/fd02::1/9"), "NO_SOCKET", "right"),
+    ],
+)
+def test_ipv6(command: tuple[str, ...], reason: str, where: str, lab: Lab, trace: Trace) -> None:
+    left, router, right = routed6(lab)
+    lab.ip("link", "set", "dev", "eth1", "mtu", "1300", netns=router)
+    netns = {"router": router, "right": right}[where]
+    assert only_drop(trace(left, *command)) == (reason, None, netns, "eth0")
+
+
+def test_ipv6_pings_at_once_drop_nothing(lab: Lab, trace: Trace) -> None:
+    left, _, _ = routed6(lab)
+    found = trace(left, *pings("fd02::1"))
+    assert found
+    assert drops(found) == []
+
+
+def test_the_other_end_takes_only_shorter_packets(lab: Lab, trace: Trace) -> None:
+    left, right, address = two(lab)
+    lab.ip("link", "set", "dev", "eth0", "mtu", "1000", netns=right)
+    (dropped,) = drops(trace(left, *ping(address, "-s", "1200")))
+    assert "MTU" in entries.meant(dropped["outcome"]["reason"], dropped["outcome"]["location"]).meaning
+    assert (dropped["outcome"]["netns"]["name"], dropped["hops"][-1]["dev"]) == (left, "eth0")
+
+
+def test_the_other_end_is_down(lab: Lab, trace: Trace) -> None:
+    left, right, address = two(lab)
+    lab.ip("link", "set", "dev", "eth0", "down", netns=right)
+    reason, hook, netns, dev = only_drop(trace(left, *ping(address)))
+    assert reason in ("QDISC_DROP", "NOT_SPECIFIED", "DEV_READY")
+    assert (hook, netns, dev) == (None, left, "eth0")
+
+
+def test_isolated_ports_of_a_bridge(lab: Lab, trace: Trace) -> None:
+    left, middle, address = bridged(lab)
+    for port in ("port0", "port1"):
+        lab.run(middle, "bridge", "link", "set", "dev", port, "isolated", "on")
+    (dropped,) = drops(trace(left, *ping(address)))
+    assert "isolated" in entries.meant(dropped["outcome"]["reason"], dropped["outcome"]["location"]).meaning
+    assert (dropped["outcome"]["netns"]["name"], dropped["hops"][-1]["dev"]) == (middle, "port0")
 
 
 @pytest.mark.parametrize("protocol", ["udp", "tcp"])
@@ -327,12 +406,6 @@ def test_healthy_labs_show_no_drop(name: str, lab: Lab, trace: Trace) -> None:
         process.kill()
     assert found
     assert [(each["outcome"], each["hops"]) for each in drops(found)] == []
-
-
-def pings(address: str) -> tuple[str, ...]:
-    """Three pings at once, 30 requests in all. Each one's raw socket gets a copy of all replies, and filters."""
-    one = f"ping -q -c 10 -i 0.01 {address}"
-    return "sh", "-c", f"{one} & {one} & {one}; wait"
 
 
 @pytest.mark.parametrize("way", ["loopback", "veth", "bridge"])
