@@ -53,7 +53,7 @@ def received(time: int, address: int, dev: str = "eth1") -> Event:
 def drop(
     time: int,
     address: int,
-    reason: str = "NETFILTER_DROP",
+    reason: str | None = "NETFILTER_DROP",
     *,
     location: int = 0x10,
     flags: int = SOFTIRQ,
