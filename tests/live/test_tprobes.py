@@ -128,6 +128,7 @@ def test_through_a_router_recorded_and_read_without_root(lab: Lab, ours: Path, t
         way = [(hop["dev"], hop["netns"]["inum"]) for hop in each["hops"]]
         assert way == (there if each["role"] == "request" else there[::-1])
         assert {hop["evidence"] for hop in each["hops"]} == {"kernel"}
+        assert each["outcome"]["kind"] == ("answered" if each["role"] == "request" else "delivered")
     if kept := os.environ.get("PERFPATH_VM_KEEP"):  # scripts/vm-test reads it again outside
         shutil.copytree(folder, kept)
         (Path(kept) / "expected.jsonl").write_text(shown.stdout)
@@ -168,4 +169,6 @@ def test_without_such_events_that_is_said_or_sockets_are_taken(tmp_path: Path) -
     out = tmp_path / "out.jsonl"
     done = perfpath("--format", "jsonl", "-o", str(out), "ping", "-q", "-c1", "127.0.0.1")
     assert done.returncode == 0, done.stderr
-    assert {hop["evidence"] for each in journeys(out.read_text()) for hop in each["hops"]} == {"socket"}
+    shown = journeys(out.read_text())
+    assert {hop["evidence"] for each in shown for hop in each["hops"]} == {"socket"}
+    assert [(each["role"], each["outcome"]["kind"]) for each in shown] == [("request", "answered"), ("reply", "delivered")]
