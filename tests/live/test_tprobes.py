@@ -171,4 +171,7 @@ def test_without_such_events_that_is_said_or_sockets_are_taken(tmp_path: Path) -
     assert done.returncode == 0, done.stderr
     shown = journeys(out.read_text())
     assert {hop["evidence"] for each in shown for hop in each["hops"]} == {"socket"}
-    assert [(each["role"], each["outcome"]["kind"]) for each in shown] == [("request", "answered"), ("reply", "delivered")]
+    assert [(each["role"], each["outcome"]["kind"]) for each in shown] == [
+        ("request", "answered"),
+        ("reply", "delivered"),
+    ]
