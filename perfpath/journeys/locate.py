@@ -92,7 +92,12 @@ class Locator:
             if outside is not None:
                 domains, broken = _united(outside, free), set()
             elif free is not None:
-                path, domains, broken = (replace(path[0], netns=0, by=""), *path[1:]), free, set()
+                listed = self._lists(path[0].netns, path[0].era)
+                path = (replace(path[0], netns=0, by=""), *path[1:])
+                if (
+                    listed
+                ):  # else it may as well have been the sender's own, of which nobody knows what it was linked to
+                    domains, broken = free, set()
         solved = enumerate(zip(path, domains, strict=True))
         spots = [self._spot(step, domain, broken, number) for number, (step, domain) in solved]
         return Located(spots, not self.feasible(path))
@@ -130,16 +135,17 @@ class Locator:
             found = self.topology.candidates(step.dev, step.era) if self.topology and step.dev is not None else []
             if step.netns:
                 fitting = [place for place in found if self._fits(place, step)]
-                found = fitting if fitting or step.by != CONTEXT or not self._lists(step.netns) else found
+                listed = step.by == CONTEXT and self._lists(step.netns, step.era)
+                found = found if listed and not fitting else fitting
             domains.append(frozenset(place.number for place in found) or None)
         return domains
 
     def _fits(self, place: Place, step: Step) -> bool:
         return place.netns == step.netns or (step.by == CONTEXT and place.number in self._nested(step.netns))
 
-    def _lists(self, netns: int) -> bool:
-        """Whether the inventory has interfaces of a namespace."""
-        return self.topology is not None and any(place.netns == netns for place in self.topology.places)
+    def _lists(self, netns: int, era: int) -> bool:
+        """Whether the inventory has interfaces that a namespace had in an era."""
+        return self.topology is not None and self.topology.lists(netns, era)
 
     def _nested(self, netns: int) -> frozenset[int]:
         """Interfaces of other namespaces that a process of a namespace sends through in its own context.
@@ -240,10 +246,9 @@ class Locator:
         """A hop at an interface the inventory doesn't have."""
         if not step.netns or self.topology is None:
             return Spot()
-        named = {each.name for each in self.topology.inventory.namespaces if each.inum == step.netns}
-        if step.by == CONTEXT and self._lists(step.netns):
+        if step.by == CONTEXT and self._lists(step.netns, step.era):
             return Spot()  # it has no such interface: the socket was of another namespace, or the inventory is old
-        return Spot(step.netns, named.pop() if len(named) == 1 else None, step.by)
+        return Spot(step.netns, self.topology.called(step.netns, step.era), step.by)
 
 
 def _united(domains: Domains, others: Domains | None) -> Domains:

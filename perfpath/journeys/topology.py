@@ -79,10 +79,7 @@ class Place:
 
     def existed(self, since: int, until: int) -> bool:
         """Whether it can have existed at some time between the two."""
-        times = (self.namespace, self.interface)
-        born = max(each.born_ns if each.born_ns is not None else NEVER for each in times)
-        gone = min(each.gone_ns if each.gone_ns is not None else EVER for each in times)
-        return born < until and gone > since
+        return _existed((self.namespace, self.interface), since, until)
 
     @property
     def loopback(self) -> bool:
@@ -115,6 +112,7 @@ class Topology:
         self._loose: dict[int, list[Place]] = {}
         self._unlisted: dict[str, Place] = {}
         self._there: dict[tuple[str, int], list[Place]] = {}
+        self._listed: dict[tuple[int, int], bool] = {}
 
     def _add(self, interface: Interface, namespace: Namespace) -> Place:
         place = Place(len(self.places), interface.netns, interface.name, interface.kind, interface, namespace)
@@ -132,7 +130,22 @@ class Topology:
             self._there[name, era] = [place for place in self.named(name) if place.existed(since, until)]
         return self._there[name, era]
 
+    def lists(self, netns: int, era: int) -> bool:
+        """Whether there was anything of a namespace in an era; inode numbers are given out again."""
+        if (netns, era) not in self._listed:
+            span = self._span(era)
+            self._listed[netns, era] = any(place.netns == netns and place.existed(*span) for place in self.places)
+        return self._listed[netns, era]
+
+    def called(self, netns: int, era: int) -> str | None:
+        """The name of a namespace in an era, None where it is unknown or had several."""
+        same = [each for each in self.inventory.namespaces if each.inum == netns]
+        named = {each.name for each in same if _existed((each,), *self._span(era))}
+        return named.pop() if len(named) == 1 else None
+
     def _span(self, era: int) -> tuple[int, int]:
+        if not self.changes:
+            return NEVER, EVER
         since = self.changes[era - 1] if era else NEVER
         return since, self.changes[era] if era < len(self.changes) else EVER
 
@@ -308,8 +321,7 @@ class Topology:
             return Reach(places=_numbers(self._ends(place)))
         if not self.hides or not _steady(place):
             return Reach(anywhere=True, but=place.number)
-        passing = frozenset(each for each in self.lost if not _steady(self.places[each]))
-        return Reach(places=passing, netns=frozenset(namespace.inum for namespace in self._unreadable))
+        return Reach(places=self.passing, netns=frozenset(namespace.inum for namespace in self._unreadable))
 
     def _ends(self, place: Place) -> list[Place]:
         """The other end of a pair, as both ends tell; several where one came after the other."""
@@ -328,6 +340,11 @@ class Topology:
     def lost(self) -> frozenset[int]:
         """The ends of pairs whose other end the inventory doesn't have, or doesn't know to be theirs."""
         return _numbers(place for place in self.places if place.kind in PAIRS and not self._ends(place))
+
+    @cached_property
+    def passing(self) -> frozenset[int]:
+        """Those of `lost` that came or went: looks may have seen neither of the ends."""
+        return frozenset(each for each in self.lost if not _steady(self.places[each]))
 
     def unlisted(self, name: str) -> Place:
         """An interface of that name in a namespace that the inventory lacks: no candidate until a path leads there."""
@@ -376,6 +393,13 @@ def _changes(inventory: Inventory) -> list[int]:
     things: list[Namespace | Interface] = [*inventory.namespaces]
     things += [interface for namespace in inventory.namespaces for interface in namespace.interfaces]
     return sorted({time for thing in things for time in (thing.born_ns, thing.gone_ns) if time is not None})
+
+
+def _existed(things: tuple[Namespace | Interface, ...], since: int, until: int) -> bool:
+    """Whether these can have existed all at one time between the two."""
+    born = max(each.born_ns if each.born_ns is not None else NEVER for each in things)
+    gone = min(each.gone_ns if each.gone_ns is not None else EVER for each in things)
+    return born < until and gone > since
 
 
 def _steady(place: Place) -> bool:

@@ -1,7 +1,8 @@
 """Paths that leave the inventory: over a pair whose other end it lacks, into a namespace that nobody listed.
 
 What is sent by one end of a pair never arrives at that same end. Where no listed interface can be the other end, an
-unlisted one is; it may be called anything, and so may what the packet passes beyond it.
+unlisted one is; it may be called anything, and so may what the packet passes beyond it. An end that came and went
+before anybody saw where it led may have led there even where a listed one fits, too.
 """
 
 from __future__ import annotations
@@ -33,9 +34,10 @@ def widened(path: Sequence[Step], domains: Domains, topology: Topology, broken: 
         if before is None or now is None:
             if path[number].firm and _any(topology, before, now):
                 beyond, until = (min(beyond, number), until) if before is None else (beyond, max(until, number))
-        elif number in broken:
-            beyond = min(beyond, number) if _any(topology, before) else beyond
-            until = max(until, number) if _any(topology, now) else until
+        else:
+            lost = topology.lost if number in broken else topology.passing
+            beyond = min(beyond, number) if lost & before else beyond
+            until = max(until, number) if lost & now else until
     if beyond == len(path) and not until:
         return None
     return [

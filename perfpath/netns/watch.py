@@ -3,8 +3,9 @@
 The kernel tells of most changes at once: rtnetlink says which links, addresses and namespace numbers come and go, in
 this namespace and in every one it has a number for (NETLINK_LISTEN_ALL_NSID), and /proc/self/mountinfo becomes ready
 when a file is bound to a namespace (`ip netns add`, a container's start). Each such word leads to another look, soon,
-but never so often that looking takes more than a fifth of one CPU. What nobody tells of, such as a namespace deep
-inside another without a link to here, is found by looking now and then.
+but never so often that looking takes more than a fifth of one CPU. Links that went before anybody looked are kept as
+far as the word itself tells (`heard`). What nobody tells of, such as a namespace deep inside another without a link to
+here, is found by looking now and then.
 """
 
 from __future__ import annotations
@@ -15,16 +16,19 @@ import select
 import socket
 import sys
 import threading
+import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from perfpath.diagnostics import Diagnostics
 from perfpath.errors import PerfpathError
+from perfpath.netns.heard import Heard, links_up, with_unseen
 from perfpath.netns.live import Snapshot, snapshot
 from perfpath.netns.merge import merge
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Iterable
 
     from perfpath.netns.find import Places
     from perfpath.netns.inventory import Inventory, Namespace
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
 SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, NETLINK_LISTEN_ALL_NSID = 270, 1, 8
 GROUPS = (1, 5, 9, 28)  # RTNLGRP_LINK, _IPV4_IFADDR, _IPV6_IFADDR, _NSID
 RECEIVE = 64 * 1024
+SO_RCVBUFFORCE, WAITING = 33, 32 << 20  # include/uapi/asm-generic/socket.h; words may wait as long as a look takes
 
 SHARE = 4  # a look that took t of CPU time is followed by a pause of 4 t at least: a fifth of one CPU
 IDLE_SHARE = 100  # where nobody says anything, by one of 100 t
@@ -88,6 +93,7 @@ class Watcher:
                 if heard is None:
                     break
                 self._look(self._changed(heard) if heard else None)
+            self._ears.hear()
             self._look(None)
         except (PerfpathError, OSError) as error:
             self.diagnostics.note(
@@ -104,6 +110,8 @@ class Watcher:
         return told | (last.looks.keys() - audible)
 
     def _look(self, changed: Container[int] | None, *, thorough: bool = False) -> None:
+        earlier = self._last
+        links, since = self._ears.links()
         self._last = snapshot(
             Diagnostics(),  # what can't be read was told of by `take`; a name half made is nothing to tell of
             thorough=thorough,
@@ -112,7 +120,8 @@ class Watcher:
             changed=changed,
         )
         before = self.inventory
-        self.inventory = merge(before, self._last.inventory, deeper=thorough)
+        merged = merge(before, self._last.inventory, deeper=thorough)
+        self.inventory = with_unseen(merged, links, partial(_meaning, (earlier, self._last)), since)
         self.version += _essence(self.inventory) != _essence(before)  # last: who sees it must find the new inventory
         self.looks += 1
         self._pause = self._last.cpu
@@ -123,11 +132,16 @@ class Ears:
 
     def __init__(self, closing: int) -> None:
         self._closing = closing
+        self._links: list[Heard] = []
+        self._since = self._listened = time.monotonic_ns()
         self._mounts = os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC)
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
         self._socket.setblocking(False)
         with contextlib.suppress(OSError):  # CAP_NET_BROADCAST; without it only this namespace is heard
             self._socket.setsockopt(SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, 1)
+        with contextlib.suppress(OSError):  # CAP_NET_ADMIN
+            self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, WAITING)
+        self._socket.bind((0, 0))  # without a port of its own it would be left out as if all words were its own
         for group in GROUPS:
             self._socket.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
         self._poll = select.poll()
@@ -149,13 +163,21 @@ class Ears:
         ready = dict(self._poll.poll(seconds * 1000))
         if self._closing in ready:
             return None
-        return self._hear() or ({HERE} if ready else set())
+        return self.hear() or ({HERE} if ready else set())
 
-    def _hear(self) -> set[int]:
+    def links(self) -> tuple[list[Heard], int]:
+        """The links that were told to be up since the last call, and when the first of that can have been said."""
+        links, since = self._links, self._since
+        self._links, self._since = [], self._listened
+        return links, since
+
+    def hear(self) -> set[int]:
+        """Listen to all that was said by now, as `wait` does."""
         heard: set[int] = set()
+        self._listened = time.monotonic_ns()
         while True:
             try:
-                _, ancillary, _, _ = self._socket.recvmsg(RECEIVE, socket.CMSG_SPACE(4))
+                words, ancillary, _, _ = self._socket.recvmsg(RECEIVE, socket.CMSG_SPACE(4))
             except BlockingIOError:
                 return heard
             except OSError:  # ENOBUFS: so much happened that some of it was lost
@@ -163,7 +185,9 @@ class Ears:
             numbers = [
                 data for level, kind, data in ancillary if (level, kind) == (SOL_NETLINK, NETLINK_LISTEN_ALL_NSID)
             ]
-            heard.add(int.from_bytes(numbers[0], sys.byteorder, signed=True) if numbers else HERE)
+            nsid = int.from_bytes(numbers[0], sys.byteorder, signed=True) if numbers else HERE
+            heard.add(nsid)
+            self._links += [Heard(nsid, link) for link in links_up(words)]
 
     def close(self) -> None:
         """Stop listening."""
@@ -174,3 +198,9 @@ class Ears:
 def _essence(inventory: Inventory) -> list[Namespace]:
     """What counts as a change."""
     return [replace(namespace, pids=()) for namespace in inventory.namespaces]
+
+
+def _meaning(snapshots: Iterable[Snapshot | None], nsid: int) -> set[int]:
+    """The namespaces that a number stood for at either look; numbers are given out again."""
+    there = [each for each in snapshots if each is not None]
+    return {each.own if nsid == HERE else each.meaning.get((each.own, nsid), 0) for each in there} - {0}

@@ -6,7 +6,7 @@ import pytest
 from walks import PROCESS, SOFTIRQ, Hop, table_of
 
 from perfpath.diagnostics import Diagnostics
-from perfpath.journeys.tracker import Result, follow
+from perfpath.journeys.tracker import Options, Result, follow
 from perfpath.netns.inventory import Interface, Inventory, Namespace
 
 HOST, BELOW, OUTSIDE, BOX, NODE, POD = 4026531840, 4026532001, 4026532002, 4026532010, 4026532020, 4026532021
@@ -182,3 +182,36 @@ def test_two_lost_ends_are_no_pair_where_the_kernel_was_asked(asked: int | None,
     inventory = Inventory((host, Namespace(BOX, "box", interfaces=(lost(),))), taken_ns=asked, done_ns=asked)
     table = table_of([hop(0, TX, 98, dev="veth5", flags=PROCESS, task=HOST), hop(2, RX, 84)])
     assert places(follow(table, inventory, Diagnostics())) == [HOST, BOX if known else 0]
+
+
+BORN = 900_000_000  # ns; the hops are at 1 s
+
+
+def brief(unseen: bool) -> Inventory:
+    """A container whose port is called as one's before it, which no look saw: only the kernel's word of it is left."""
+    port = Interface(HOST, 6, "veth5", "veth", peer=2, peer_netns=BOX, born_ns=BORN)
+    before = Interface(HOST, 5, "veth5", "veth", born_ns=BORN, gone_ns=2 * BORN)
+    spaces = [Namespace(HOST, "host", "host", interfaces=(*((before,) if unseen else ()), port))]
+    spaces.append(Namespace(BOX, "box", born_ns=BORN, interfaces=(veth(BOX, 2, "eth0", HOST, 6),)))
+    spaces.append(Namespace(BELOW, "other", interfaces=(veth(BELOW, 2, "eth0", OUTSIDE, 2),)))
+    spaces.append(Namespace(OUTSIDE, "outside", interfaces=(veth(OUTSIDE, 2, "lan0", BELOW, 2),)))
+    return Inventory(tuple(spaces), 2 * BORN, 2 * BORN)
+
+
+@pytest.mark.parametrize("unseen", [False, True])
+def test_what_led_to_a_container_that_no_look_saw_may_have_led_there(unseen: bool) -> None:
+    there = [hop(0, TX, 98, dev="veth5"), hop(2, RX, 84)]
+    back = [hop(12, TX, 98), hop(14, RX, 84, dev="veth5")]
+    result = follow(table_of(there + back), brief(unseen), Diagnostics(), Options(monotonic=True))
+    assert places(result) == ([HOST, 0, 0, HOST] if unseen else [HOST, BOX, BOX, HOST])
+
+
+def test_an_inode_given_out_again_is_not_the_one_of_before() -> None:
+    """A process of a namespace that no look saw, whose inode number a later one has: it isn't the listed container."""
+    late = Namespace(OUTSIDE + 9, "late", born_ns=2 * BORN, interfaces=(Interface(OUTSIDE + 9, 2, "lan9", born_ns=1),))
+    inventory = brief(unseen=True)
+    inventory = Inventory((*inventory.namespaces, late), 2 * BORN, 2 * BORN)
+    sent = [hop(0, TX, 98, flags=PROCESS, task=late.inum), hop(2, RX, 84, dev="veth5")]
+    result = follow(table_of(sent), inventory, Diagnostics(), Options(monotonic=True))
+    assert places(result)[0] == late.inum
+    assert result.hops.texts("netns_name")[0] is None

@@ -88,6 +88,23 @@ def test_links_and_names_inside_another_namespace_are_heard(lab: Lab) -> None:
     assert {(i.name, i.gone_ns is None) for i in space.interfaces} >= {("lan0", True)}
 
 
+def test_what_came_and_went_between_two_looks_is_known_by_the_kernels_word(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("perfpath.netns.watch.AT_LEAST", 3600)  # after the first look there is only the last
+    name, port = lab.namespace("box"), f"{lab.prefix}p"
+    with Watcher(take()) as watcher:
+        noticed(watcher, lambda: watcher.looks > 0)
+        for _ in range(2):
+            lab.veth("", port, name, "eth0")
+            lab.ip("link", "delete", "dev", port)
+        assert watcher.looks == 1
+    brief = ends(watcher, port)
+    assert len({end.ifindex for end in brief}) == 2
+    assert {(end.kind, end.peer) for end in brief} == {("veth", 0)}
+    assert all(end.born_ns is not None and end.gone_ns is not None and end.born_ns < end.gone_ns for end in brief)
+
+
 def test_closing_takes_a_last_look_and_leaves_nothing(lab: Lab) -> None:
     descriptors = len(list(Path("/proc/self/fd").iterdir()))
     threads = threading.active_count()
