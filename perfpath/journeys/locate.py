@@ -72,6 +72,11 @@ class Locator:
             self._steps_known = known
             self._solved.clear()
 
+    def know_senders(self, inums: Sequence[int]) -> None:
+        """The namespaces in which processes sent what was recorded."""
+        if self.topology is not None and self.topology.know_senders(inums):
+            self._solved.clear()
+
     @property
     def steps(self) -> Topology | None:
         """The topology, where it may say which steps are possible."""

@@ -113,6 +113,7 @@ class Topology:
         self._unlisted: dict[str, Place] = {}
         self._there: dict[tuple[str, int], list[Place]] = {}
         self._listed: dict[tuple[int, int], bool] = {}
+        self.lacking = False
 
     def _add(self, interface: Interface, namespace: Namespace) -> Place:
         place = Place(len(self.places), interface.netns, interface.name, interface.kind, interface, namespace)
@@ -120,6 +121,27 @@ class Topology:
         self.by_name.setdefault(interface.name, []).append(place)
         self._by_index.setdefault((interface.netns, interface.ifindex), []).append(place)
         return place
+
+    @cached_property
+    def stacked(self) -> bool:
+        """Whether there are devices that share one below."""
+        return any(place.kind in SHARED for place in self.places)
+
+    def know_senders(self, inums: Iterable[int]) -> bool:
+        """The namespaces in which processes sent: where one isn't listed, devices on others' may be missing, too.
+
+        Returns whether that is new.
+        """
+        if self.lacking or self._inums.issuperset(inums):
+            return False
+        self.lacking = True
+        self._reach.clear()
+        self._steps.clear()
+        return True
+
+    def shared(self, place: Place) -> bool:
+        """Whether devices that hand packets to each other sit on it, and there may be more than those listed."""
+        return self.lacking and any(each.kind in SHARED for each in self._above([place]))
 
     def candidates(self, name: str, era: int = 0) -> list[Place]:
         """All interfaces that a name may mean in an era; none where the inventory doesn't know it."""
@@ -261,11 +283,12 @@ class Topology:
 
     def _received_sent(self, place: Place) -> Reach:
         above = _numbers(each for each in self._above([place]) if each.kind in SHARED)
+        hidden = self._hidden_above(place)
         if place.kind in MACVLAN:
             return NOWHERE  # copies of broadcasts begin there
         if place.kind in PAIRS:
             peer = self._peer(place)
-            return peer if peer.anywhere else replace(peer, places=peer.places | above)
+            return peer if peer.anywhere else replace(peer, places=peer.places | above, netns=peer.netns | hidden)
         if place.loopback:
             return Reach(places=frozenset({place.number}) | above)
         if place.kind in IPVLAN:
@@ -273,7 +296,7 @@ class Topology:
             return Reach(places=_numbers(self._above(below))) if below else ANYWHERE
         if place.kind in ROUTED:
             return Reach(netns=frozenset({place.netns}))
-        return Reach(places=above) if place.kind in ENDS or place.kind in MASTERS else ANYWHERE
+        return Reach(places=above, netns=hidden) if place.kind in ENDS or place.kind in MASTERS else ANYWHERE
 
     def _received_received(self, place: Place) -> Reach:
         if place.kind in MASTERS:
@@ -289,6 +312,7 @@ class Topology:
         """The namespaces in which a packet received there can go on: those of the devices on top of it, too."""
         found, waiting = {place.netns}, [place]
         while waiting:
+            found |= self._hidden_above(waiting[-1])
             above = [each for each in self._above([waiting.pop()]) if each.kind in STACKED]
             waiting += [each for each in above if each.netns not in found]
             found |= {each.netns for each in above}
@@ -303,8 +327,13 @@ class Topology:
         if sender.kind not in MACVLAN or place not in self._lower(sender):
             return self.receivers(place)
         neighbours = [each for each in self._above([place]) if _bridging(each) and each != sender]
-        unseen = frozenset(namespace.inum for namespace in self._unreadable)
-        return unseen.union(*(self.receivers(each) for each in neighbours))
+        return self._hidden_above(place).union(*(self.receivers(each) for each in neighbours))
+
+    def _hidden_above(self, place: Place) -> frozenset[int]:
+        """The namespaces that nobody looked into, where they may have such devices on this one as others have."""
+        if not any(each.kind in SHARED for each in self._above([place])):
+            return frozenset()
+        return frozenset({*(namespace.inum for namespace in self._unreadable), *((0,) if self.lacking else ())})
 
     def underlay(self, place: Place) -> frozenset[int]:
         """The namespaces in which a tunnel's packets go on."""
@@ -330,6 +359,10 @@ class Topology:
         return [
             end for end in ends if (end.interface.peer_netns, end.interface.peer) == (place.netns, interface.ifindex)
         ]
+
+    @cached_property
+    def _inums(self) -> frozenset[int]:
+        return frozenset({0, *(namespace.inum for namespace in self.inventory.namespaces)})
 
     @property
     def hides(self) -> bool:

@@ -28,16 +28,10 @@ def widened(path: Sequence[Step], domains: Domains, topology: Topology, broken: 
         return None  # it is among the candidates of every hop
     beyond, until = len(path), 0  # hops from the one on, and before the other, may be unlisted
     for number in range(1, len(path)):
-        before, now = domains[number - 1], domains[number]
-        if not path[number - 1].tx or path[number].tx:
-            continue
-        if before is None or now is None:
-            if path[number].firm and _any(topology, before, now):
-                beyond, until = (min(beyond, number), until) if before is None else (beyond, max(until, number))
-        else:
-            lost = topology.lost if number in broken else topology.passing
-            beyond = min(beyond, number) if lost & before else beyond
-            until = max(until, number) if lost & now else until
+        for rule in (_over_pairs, _over_shared):
+            comes, goes = rule(path, domains, topology, number, number in broken)
+            beyond = min(beyond, number) if goes else beyond
+            until = max(until, number) if comes else until
     if beyond == len(path) and not until:
         return None
     return [
@@ -48,6 +42,32 @@ def widened(path: Sequence[Step], domains: Domains, topology: Topology, broken: 
     ]
 
 
-def _any(topology: Topology, *domains: frozenset[int] | None) -> bool:
-    """Whether one of these may be the end of a pair with the other end unlisted."""
-    return any(domain and not topology.lost.isdisjoint(domain) for domain in domains)
+def _over_pairs(
+    path: Sequence[Step], domains: Domains, topology: Topology, number: int, broken: bool
+) -> tuple[bool, bool]:
+    """Whether a step may come from an unlisted end of a pair, and whether what follows may be unlisted."""
+    before, now = domains[number - 1], domains[number]
+    if not path[number - 1].tx or path[number].tx:
+        return False, False
+    if before is None or now is None:
+        lost = path[number].firm and not topology.lost.isdisjoint(before or now or ())
+        return lost and before is not None, lost and before is None
+    ends = topology.lost if broken else topology.passing
+    return not ends.isdisjoint(now), not ends.isdisjoint(before)
+
+
+def _over_shared(
+    path: Sequence[Step], domains: Domains, topology: Topology, number: int, _broken: bool
+) -> tuple[bool, bool]:
+    """The same of devices that sit on a listed one beside others, such as macvlans of another container."""
+    before, now = domains[number - 1], domains[number]
+    if not path[number].firm:
+        return False, False
+    if not path[number - 1].tx:
+        return False, _shared(topology, before)
+    sent = _shared(topology, now)
+    return sent, sent and before is None
+
+
+def _shared(topology: Topology, domain: frozenset[int] | None) -> bool:
+    return any(topology.shared(topology.places[each]) for each in domain or ())

@@ -36,6 +36,7 @@ def macvlans(count: int, mode: str = "bridge") -> Inventory:
     ]
     return Inventory(
         (
+            Namespace(HOST, "host", "host"),
             Namespace(BELOW, "below", interfaces=(veth(BELOW, 2, "eth0", OUTSIDE, 2),)),
             Namespace(OUTSIDE, "outside", interfaces=(veth(OUTSIDE, 2, "eth0", BELOW, 2),)),
             *(Namespace(box.netns, f"box{box.netns}", interfaces=(box,)) for box in boxes),
@@ -51,6 +52,18 @@ def test_macvlan_neighbours(count: int, answers_in: int) -> None:
     result = follow(table_of(asked + answer), macvlans(count), Diagnostics())
     assert result.journeys.texts("role") == ["request", "reply"]
     assert places(result) == [BOX, BELOW, answers_in, BELOW if answers_in else 0]
+
+
+def test_where_a_sender_is_not_listed_its_macvlan_is_not_either() -> None:
+    """Two of three are listed, and a process in the third has sent: neither that nor what answers is certain."""
+    inventory = macvlans(3)
+    less = Inventory(inventory.namespaces[:-1])
+    asked = [hop(0, TX, 98, flags=PROCESS, task=BOX + 2), hop(2, RX, 84)]
+    answer = [hop(12, TX, 98), hop(14, RX, 84)]
+    assert places(follow(table_of(asked + answer), less, Diagnostics())) == [BOX + 2, 0, 0, 0]
+    for task, found in ((BOX + 2, [0, 0, 0]), (BOX, [0, BELOW, OUTSIDE])):
+        out = [hop(0, TX, 98, task=task), hop(1, TX, 98, task=task), hop(2, RX, 84, task=task)]
+        assert places(follow(table_of(out), less, Diagnostics())) == found
 
 
 @pytest.mark.parametrize(("mode", "senders"), [("bridge", 4), ("private", 2)])
