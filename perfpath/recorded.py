@@ -37,6 +37,17 @@ def open_recording(path: str, *, batch_bytes: int | None = None) -> Source:
     return source
 
 
+def end_of(recording: str) -> int | None:
+    """The time of its last event, for which it is read once in bounded memory; None for what can be read only once."""
+    path = Path(recording)
+    if recording == "-" or not (path.is_file() or path.is_dir()):
+        return None
+    source = plain.open_recording(recording, batch_bytes=1 << 24)
+    for _ in source.batches():
+        pass
+    return source.info.last_ns
+
+
 def topology_of(recording: str, given: str | None = None) -> Inventory | None:
     """The inventory that was named, or that stands in the capture's directory; None where there is neither."""
     beside = Path(recording) / "inventory.json"

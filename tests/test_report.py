@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from perfpath.cli import main
+from perfpath.errors import EXIT_USAGE
+from perfpath.readers.perfdata import source
 
 SAMPLE = Path(__file__).resolve().parent.parent / "samples" / "demo"
 
@@ -83,6 +85,33 @@ def test_filters_choose_whole_journeys_and_say_how_many(
     assert len(found) == kept
     assert all(len(journey["hops"]) == 3 for journey in found)
     assert f"{kept} of 4 packets" in err
+
+
+@pytest.mark.parametrize("options", [["--since", "-1ms"], ["--until", "-1ms"], ["--since", "+1ms"]])
+def test_relative_times_mean_the_same_where_it_is_read_in_pieces(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    whole = report(capsys, "--format", "jsonl", *options, str(SAMPLE))
+    monkeypatch.setattr(source, "CHUNK", 96)  # so that the end isn't known when the first events are shown
+    assert report(capsys, "--format", "jsonl", "--memory", "1", *options, str(SAMPLE)) == whole
+    assert whole[1].count("\n") == 2
+
+
+def test_a_time_before_the_end_is_refused_where_the_end_is_not_known() -> None:
+    command = [sys.executable, "-m", "perfpath", "report", "--since", "-1ms", "-"]
+    with (SAMPLE / "perf.data").open("rb") as stream:
+        done = subprocess.run(command, stdin=stream, capture_output=True, text=True, check=False)
+    assert done.returncode == EXIT_USAGE
+    assert "isn't known while it is read as a stream" in done.stderr
+
+
+@pytest.mark.parametrize("time", ["+1ms", "-1ms", "12.5"])
+def test_of_no_events_none_is_before_any_time(capsys: pytest.CaptureFixture[str], tmp_path: Path, time: str) -> None:
+    cut = tmp_path / "cut"
+    cut.write_bytes((SAMPLE / "perf.data").read_bytes()[:10_000])
+    status, out, err = report(capsys, "--format", "jsonl", "--since", time, str(cut))
+    assert (status, out) == (0, "")
+    assert "in the middle of a record" in err
 
 
 def test_the_header_says_what_the_recording_is(capsys: pytest.CaptureFixture[str]) -> None:

@@ -174,6 +174,11 @@ def tracking(
     )
 
 
+def from_the_end(options: argparse.Namespace) -> bool:
+    """Whether a time was asked for that counts from the recording's last event."""
+    return any(text.strip().startswith("-") for text in (options.since, options.until) if text)
+
+
 def selection(options: argparse.Namespace, info: Info) -> Selection:
     """What `add_filters` asked for, its times on the recording's clock. Raises UsageError for times it can't place."""
     from perfpath.journeys.select import Selection

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from perfpath.journeys.following import Following
     from perfpath.journeys.tracker import Options
     from perfpath.netns.inventory import Inventory
-    from perfpath.readers.recording import Source
+    from perfpath.readers.recording import Info, Source
     from perfpath.recorded import Capture
     from perfpath.symbols import Symbols
 
@@ -34,7 +34,7 @@ IN_MEMORY = 4  # a plain recording read whole takes at most so many times its si
 class Beside:
     """What stands beside a recording, None where nothing does. scope: what the summary says of what was recorded.
 
-    verdicts: of nftables' trace rules.
+    verdicts: of nftables' trace rules. end_ns: the time of the last event, where it is read as a stream and asked for.
     """
 
     inventory: Inventory | None
@@ -42,6 +42,7 @@ class Beside:
     following: Following | None
     scope: str
     verdicts: list[dict[str, Any]] = field(default_factory=list)
+    end_ns: int | None = None
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -88,13 +89,14 @@ def show(recording: str, options: argparse.Namespace) -> int:
     if getattr(options, "header", False):
         return _header(source, options)
     shared.contents(options)  # what is wrong with them is said before anything is read
-    from perfpath.recorded import Capture, capture_of, symbols_of, topology_of, verdicts_of
+    from perfpath.recorded import Capture, capture_of, end_of, symbols_of, topology_of, verdicts_of
 
     inventory = topology_of(recording, getattr(options, "topology", None))
     capture = capture_of(recording) if recording != "-" else Capture()
     scope = run.FILTERED if capture.kernel_filter else ""
     following = following_in(capture, source, options)
-    beside = Beside(inventory, symbols_of(recording), following, scope, verdicts_of(recording))
+    end_ns = end_of(recording) if streamed and shared.from_the_end(options) else None
+    beside = Beside(inventory, symbols_of(recording), following, scope, verdicts_of(recording), end_ns)
     from perfpath.commands.results import opened
 
     with opened(options.output, sys.stdout) as stream:
@@ -107,7 +109,7 @@ def _whole(source: Source, beside: Beside, stream: TextIO, options: argparse.Nam
     from perfpath.tables import concatenated
 
     table = concatenated(list(source.batches()))
-    results = _results(source, beside, stream, options)
+    results = _results(source, source.info, beside, stream, options)
     tracking = _tracking(options, source, beside)
     results.result(follow(table, beside.inventory, source.diagnostics, tracking))
     results.finish(source.diagnostics)
@@ -118,10 +120,12 @@ def _stream(source: Source, beside: Beside, stream: TextIO, options: argparse.Na
 
     tracker = results = None
     for table in source.batches():  # with the first of them the recording's origin and clock are known
+        if not len(table):
+            continue
         tracker = tracker or Tracker(beside.inventory, source.diagnostics, _tracking(options, source, beside))
-        results = results or _results(source, beside, stream, options)
+        results = results or _results(source, replace(source.info, last_ns=beside.end_ns), beside, stream, options)
         results.update(tracker.feed(table))
-    results = results or _results(source, beside, stream, options)
+    results = results or _results(source, source.info, beside, stream, options)
     tracker = tracker or Tracker(beside.inventory, source.diagnostics)
     results.result(tracker.close())
     results.finish(source.diagnostics)
@@ -141,10 +145,12 @@ def _tracking(options: argparse.Namespace, source: Source, beside: Beside) -> Op
     return replace(shared.tracking(options, source, beside.symbols), verdicts=beside.verdicts)
 
 
-def _results(source: Source, beside: Beside, stream: TextIO, options: argparse.Namespace) -> Results:
+def _results(source: Source, info: Info, beside: Beside, stream: TextIO, options: argparse.Namespace) -> Results:
     from perfpath.commands.results import Results, Shown
 
-    wanted = shared.selection(options, source.info)
+    if info.first_ns is None:  # no event at all: none is before or after any time
+        info = replace(info, first_ns=0, last_ns=0)
+    wanted = shared.selection(options, info)
     shown = Shown(source.info, beside.inventory, source.packets, beside.following, beside.scope)
     return Results(stream, options, wanted, shown, live=False)
 

@@ -58,7 +58,7 @@ def _owners(observed: Table, relevant: Array, hop: Array, sending: list[int]) ->
     order = np.lexsort((relevant, key[2], key[1], key[0]))
     rows = relevant[order]
     group = np.zeros(len(rows), dtype=bool)
-    group[0] = True
+    group[:1] = True  # there may be no row: companions of other kinds, and no hop
     for part in key:
         group[1:] |= np.diff(part[order].astype(np.int64)) != 0
     number = np.arange(len(rows))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from perfdata_writer import Hit, Item, Machine, Round
 
 from perfpath.cli import main
-from perfpath.errors import EXIT_INPUT, InputError
+from perfpath.errors import EXIT_INPUT, EXIT_OK, InputError
 from perfpath.readers.perfdata import PipeDecoder, open_perfdata, open_pipe, order
 
 if TYPE_CHECKING:
@@ -30,7 +30,9 @@ SMALL = [
     "perf-7.2/four.pipe",
     "tprobe-6.12.data",
 ]
+REPORTED = [*SMALL, "perf-6.1/net-all.data", "kernel-6.18/nft.data", "kernel-6.18/vx.data"]
 CASES = 300  # for each of the recordings
+REPORTED_CASES = 40
 ABSURD = [0, 1, 7, 8, 9, 16, 127, 255, 0xFFF8, 0xFFFF, *(2**n - m for n in (31, 32, 63, 64) for m in (0, 1))]
 
 
@@ -95,6 +97,70 @@ def test_a_damaged_recording_is_input_and_no_defect(corpus: Path, name: str) -> 
     assert read(data) > 0
     assert any(count > 0 for count in results)
     assert any(count < 0 for count in results)
+
+
+@pytest.mark.parametrize("name", REPORTED)
+def test_a_report_of_a_damaged_recording_is_input_and_no_defect(
+    corpus: Path, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = (corpus / name).read_bytes()
+    chance = random.Random(name)
+    damaged = tmp_path / "damaged"
+    for case in range(REPORTED_CASES):
+        damaged.write_bytes(mutated(data, chance))
+        options = chance.choice(
+            [["--format", "jsonl"], ["--format", "tree", "--since", "+1us"], ["--latency"], ["--header"]]
+        )
+        status = main(["report", *options, str(damaged)])
+        assert status in {EXIT_OK, EXIT_INPUT}, (case, capsys.readouterr().err)
+
+
+def place(data: bytes | bytearray, kind: int, number: int) -> int:
+    """Where the n-th record of a type stands in a plain file."""
+    at: int
+    at, length = struct.unpack_from("<QQ", data, 40)
+    end = at + length
+    while at < end:
+        found, _, size = struct.unpack_from("<IHH", data, at)
+        number -= found == kind
+        if number < 0:
+            return at
+        at += size
+    raise AssertionError(f"no such record of type {kind}")
+
+
+def notes(data: bytes) -> tuple[int, dict[str, int]]:
+    source = open_perfdata(io.BytesIO(data))
+    count = sum(map(len, source.batches()))
+    return count, {code: note.count for code, note in source.diagnostics.notes.items()}
+
+
+@pytest.mark.parametrize("kind", [0, 23, 63, 87, 1000, 2**31])
+def test_a_record_of_an_unknown_type_is_told_of(corpus: Path, kind: int) -> None:
+    data = bytearray((corpus / "perf-6.1/four.data").read_bytes())
+    before, _ = notes(bytes(data))
+    struct.pack_into("<I", data, place(data, 9, 5), kind)
+    assert notes(bytes(data)) == (before - 1, {"unknown-record": 1})
+
+
+def test_a_sample_that_ends_before_its_record_is_told_of(corpus: Path) -> None:
+    """Its size swallows the sample behind it."""
+    data = bytearray((corpus / "perf-6.1/four.data").read_bytes())
+    before, _ = notes(bytes(data))
+    at = place(data, 9, 2)
+    sizes = [struct.unpack_from("<H", data, at + 6)[0]]
+    sizes.append(struct.unpack_from("<H", data, at + sizes[0] + 6)[0])
+    struct.pack_into("<H", data, at + 6, sum(sizes))
+    assert notes(bytes(data)) == (before - 1, {"overlong-record": 1})
+
+
+def test_companions_without_any_hop_are_no_defect(corpus: Path, tmp_path: Path) -> None:
+    """The four tracepoints were seen earlier, and what is left are others' events."""
+    data = (corpus / "perf-6.1/net-all.data").read_bytes()
+    cut = tmp_path / "cut"
+    for count in range(12):
+        cut.write_bytes(data[: place(data, 9, count)])
+        assert main(["report", "--format", "jsonl", str(cut)]) == EXIT_OK
 
 
 def test_records_cut_and_shuffled_are_no_defect(corpus: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from perfpath.readers.perfdata.records import RECORD_HEADER_SIZE, ReadFormat, SampleType
+from perfpath.readers.perfdata.records import BEHIND_RAW, RECORD_HEADER_SIZE, ReadFormat, SampleType
 
 if TYPE_CHECKING:
     from perfpath.readers.perfdata.attr import Attr
@@ -43,7 +43,7 @@ class SampleLayout:
 
     size: bytes of the fixed part, which READ (where read is true), CALLCHAIN and RAW follow.
     read_group: READ is u64 count and then `read_entry` bytes for each, after `read_fixed` bytes; otherwise only
-    `read_fixed` bytes. trailer: offsets from the *end* of other records.
+    `read_fixed` bytes. raw_last: nothing stands behind RAW. trailer: offsets from the *end* of other records.
     """
 
     id: int
@@ -56,6 +56,7 @@ class SampleLayout:
     read_group: bool
     callchain: bool
     raw: bool
+    raw_last: bool
     trailer: dict[SampleType, int]
 
     @classmethod
@@ -83,6 +84,7 @@ class SampleLayout:
             read_group=group and read,
             callchain=bool(bits & SampleType.CALLCHAIN),
             raw=bool(bits & SampleType.RAW),
+            raw_last=not bits & BEHIND_RAW,
             trailer=_trailer(bits) if attr.sample_id_all else {},
         )
 

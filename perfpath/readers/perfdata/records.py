@@ -34,6 +34,8 @@ class Record(IntEnum):
 
 
 FIRST_OF_PERF = 64
+KNOWN = (range(1, 23), range(FIRST_OF_PERF, 87))
+"""What kernels (MMAP to CALLCHAIN_DEFERRED) and perf (ATTR to SCHEDSTAT_DOMAIN) write as of 7.2."""
 MISC_COMM_EXEC = 1 << 13  # the thread got its name by execve(2)
 MISC_LOST_SAMPLES_BPF = 1 << 15  # not lost but filtered
 
@@ -53,6 +55,10 @@ class SampleType(IntFlag):
     STREAM_ID = 1 << 9
     RAW = 1 << 10
     IDENTIFIER = 1 << 16
+
+
+BEHIND_RAW = ~((1 << 11) - 1) & ~(1 << 16)
+"""All bits above RAW but IDENTIFIER: fields that stand behind RAW (BRANCH_STACK, CGROUP, ...)."""
 
 
 class ReadFormat(IntFlag):

@@ -11,9 +11,9 @@ from perfpath.readers.perfdata.columns import Columns, joined, taken
 from perfpath.readers.perfdata.duplicates import Duplicates
 from perfpath.readers.perfdata.events import EventReader
 from perfpath.readers.perfdata.gather import Offsets, words
-from perfpath.readers.perfdata.records import Record
+from perfpath.readers.perfdata.records import KNOWN, Record
 from perfpath.readers.perfdata.samples import Samples, read_samples
-from perfpath.readers.perfdata.sideband import WANTED, apply_record
+from perfpath.readers.perfdata.sideband import WANTED, apply_record, note_unknown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,6 +62,10 @@ class RunReader:
     ) -> None:
         """Records that aren't samples; those of no interest (mappings, exits) are left out."""
         others = np.flatnonzero((kinds != Record.SAMPLE) & (kinds != Record.FINISHED_ROUND))
+        unknown = others[~np.isin(kinds[others], KNOWN[0])]
+        if len(unknown):
+            first = unknown[0]
+            note_unknown(self._state.diagnostics, int(kinds[first]), f"byte {base + int(at[first])}", len(unknown))
         others = others[np.isin(kinds[others], WANTED)]
         data = buffer.data
         byteorder = "little" if self._state.order == "<" else "big"
@@ -77,8 +81,9 @@ class RunReader:
     def _samples(self, buffer: npt.NDArray[np.uint8], at: Offsets, sizes: Offsets, base: int) -> Columns:
         pieces, bad = [], []
         for layout, rows in self._by_layout(buffer, at, sizes):
-            samples, refused = read_samples(buffer, at[rows], sizes[rows], layout, self._state.order)
+            samples, refused, early = read_samples(buffer, at[rows], sizes[rows], layout, self._state.order)
             bad.append(refused)
+            self._overlong(early, base)
             samples, expected = self._known(samples)
             columns, refused = self._events.read(buffer, samples, expected)
             bad.append(refused)
@@ -132,6 +137,16 @@ class RunReader:
             samples, attrs = samples.take(attrs >= 0), attrs[attrs >= 0]
         tracepoints = np.array([-1 if a.tracepoint is None else a.tracepoint for a in self._state.attrs])
         return samples, tracepoints[attrs]
+
+    def _overlong(self, early: Offsets, base: int) -> None:
+        if len(early):
+            self._state.diagnostics.note(
+                "overlong-record",
+                "samples that end before their record: what stands behind them was not read",
+                severity="error",
+                count=len(early),
+                example=f"byte {base + int(early[0])}",
+            )
 
     def _other(self, count: int) -> None:
         if count:

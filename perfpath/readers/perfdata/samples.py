@@ -56,10 +56,11 @@ class Samples:
 
 def read_samples(
     buffer: npt.NDArray[np.uint8], at: Offsets, sizes: Offsets, layout: SampleLayout, order: str
-) -> tuple[Samples, Offsets]:
-    """The samples that stand at these offsets, and the offsets of those that can't be what they say.
+) -> tuple[Samples, Offsets, Offsets]:
+    """The samples that stand at these offsets, the offsets of those that can't be what they say, and of early ones.
 
-    The layout has RAW. A sample is refused where a count or size in it leads out of its record.
+    The layout has RAW. An early one is kept, but ends before its record does.
+    A sample is refused where a count or size in it leads out of its record.
     """
     bad: list[Offsets] = []
     fits = sizes >= layout.size + layout.read_fixed + (8 if layout.callchain else 0) + 4
@@ -71,14 +72,16 @@ def read_samples(
     inside = after + 4 <= at + sizes
     size, head = halves(words(buffer, after, order), order)
     raw_size = size.astype(np.int64)
-    inside &= after + 4 + raw_size <= at + sizes
+    left = at + sizes - (after + 4 + raw_size)
+    inside &= left >= 0
+    early = at[inside & (left > 0)] if layout.raw_last else at[:0]  # the kernel pads RAW to the record's end
     samples = _fixed_part(buffer, at, layout, order)
     samples.raw, samples.raw_size, samples.raw_head = after + 4, raw_size, head
     samples.chain, samples.chain_length = chain, length
     if not inside.all():
         bad.append(at[~inside])
         samples = samples.take(inside)
-    return samples, np.concatenate(bad) if bad else np.empty(0, np.int64)
+    return samples, np.concatenate(bad) if bad else at[:0], early
 
 
 def _variable_part(

@@ -11,7 +11,8 @@ from perfpath.readers.perfdata.cursor import Cursor
 from perfpath.readers.perfdata.features import apply_feature
 from perfpath.readers.perfdata.framing import Framing
 from perfpath.readers.perfdata.order import TooManyEventsError
-from perfpath.readers.perfdata.records import RECORD_HEADER_SIZE, Feature, Record
+from perfpath.readers.perfdata.records import KNOWN, RECORD_HEADER_SIZE, Feature, Record
+from perfpath.readers.perfdata.sideband import note_unknown
 from perfpath.readers.perfdata.tracing import parse_tracing_data
 
 if TYPE_CHECKING:
@@ -96,6 +97,8 @@ class Stream:
             self._inner.feed(record[RECORD_HEADER_SIZE:], at)
         elif kind == Record.COMPRESSED2 and self._inner is not None:
             self._inner.feed(cursor.take(cursor.u64()), at)
+        elif kind not in KNOWN[1]:
+            note_unknown(state.diagnostics, kind, f"{self._where}byte {at}")
 
     def _attr(self, body: memoryview, where: str, base: int) -> None:
         """An attr, with the ids of its events behind it."""
