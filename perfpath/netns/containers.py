@@ -117,8 +117,10 @@ class Containers:
     def _storage(self, runtime: str, identity: str) -> tuple[str, str] | None:
         if self._stored is None:
             self._stored = {}
-            for file in ("containers.json", "volatile-containers.json"):
-                listed = self._load(f"{self.runtimes.storage}/{file}")
+            places = [f"{self.runtimes.storage}/{file}" for file in ("containers.json", "volatile-containers.json")]
+            places.append(f"{self.runtimes.storage_run}/volatile-containers.json")  # podman --transient-store
+            for place in places:
+                listed = self._load(place)
                 for each in listed if isinstance(listed, list) else []:
                     names = _at(each, "names")
                     if isinstance(names, list) and names and isinstance(names[0], str):

@@ -7,6 +7,7 @@ something *may* have been.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
     from perfpath.netns.inventory import Interface, Namespace
 
-BY_CHANCE = {"none": 2, "mount": 1, "process": 1}  # what a namespace is called until somebody names it
+BY_CHANCE = {"none": 4, "mount": 3, "process": 1}
+ID, BY_ID = re.compile(r"[0-9a-f]{12}"), 2  # of a container whose name isn't known, or of docker's own file for it
 
 
 def merge(old: Inventory, new: Inventory, *, deeper: bool = False) -> Inventory:
@@ -42,13 +44,18 @@ def merge(old: Inventory, new: Inventory, *, deeper: bool = False) -> Inventory:
     return Inventory((*gone, *there), new.taken_ns, new.done_ns)
 
 
+def by_chance(namespace: Namespace) -> int:
+    """How little is in a name that a namespace has before somebody names it, or after its processes ended; else 0."""
+    return BY_CHANCE.get(namespace.origin, BY_ID if ID.fullmatch(namespace.name) else 0)
+
+
 def _is_same(old: Namespace, new: Namespace) -> bool:
     """Inode numbers are given out again; cookies never are, but aren't always known."""
     return old.dev == new.dev and (old.cookie == new.cookie or not (old.cookie and new.cookie))
 
 
 def _updated(old: Namespace, new: Namespace, since: int | None, until: int | None) -> Namespace:
-    better = old if BY_CHANCE.get(new.origin, 0) > BY_CHANCE.get(old.origin, 0) else new
+    better = old if by_chance(new) > by_chance(old) else new
     return replace(
         new,
         name=better.name,

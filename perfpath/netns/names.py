@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from perfpath.netns.containers import Runtimes
     from perfpath.netns.find import Found, Places
 
+MANY = 16  # processes at each end of the order
+GONE = 1 << 63
 # What CNI plugins and podman call their files in /run/netns: nobody calls a namespace that.
 MACHINE_MADE = re.compile(r"(?:cni|netns)-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 
@@ -40,21 +42,37 @@ class Names:
         named = self._container(found)
         if named is not None:
             return named
-        if found.iproute:
-            return found.iproute[0], "ip netns"
         if found.pids:
-            return self._process(found.pids[0]), "process"
+            return self._process(self._oldest(found.pids)), "process"
         return self._of_nobody(found)
 
     def _container(self, found: Found) -> tuple[str, str] | None:
-        for pid in found.pids[:1]:  # the oldest stands for all: others may have been moved in from elsewhere
-            container = container_of(_read(f"{self.places.proc}/{pid}/cgroup"))
-            if container is not None:
-                return self.containers.name(*container)
-        return None
+        if not found.pids:
+            return None
+        container = container_of(_read(f"{self.places.proc}/{self._oldest(found.pids)}/cgroup"))
+        return None if container is None else self.containers.name(*container)
+
+    def _oldest(self, pids: list[int]) -> int:
+        """The process that stands for all: others may have been moved in, as a side-car joins another's network.
+
+        Numbers begin anew when they run out, so that the oldest need not have the lowest. Of very many only those at
+        both ends are looked at.
+        """
+        several = pids if len(pids) <= 2 * MANY else pids[:MANY] + pids[-MANY:]
+        return several[0] if len(several) == 1 else min(several, key=self._started)
+
+    def _started(self, pid: int) -> int:
+        """When a process was started, in ticks (field 22 of proc_pid_stat(5)); late for one that is gone."""
+        fields = _read(f"{self.places.proc}/{pid}/stat").rpartition(")")[2].split()
+        return int(fields[19]) if len(fields) > 19 and fields[19].isdigit() else GONE
 
     def _of_nobody(self, found: Found) -> tuple[str, str]:
-        """A name where no process lives: the file that holds it, or the process that does."""
+        """A name where no process lives: the file that holds it, or the process that does.
+
+        A container's is first seen so, before its process is there, and last, when it is gone (`merge.by_chance`).
+        """
+        if found.iproute:
+            return found.iproute[0], "mount"
         if found.docker:  # a sandbox of docker's own, such as an overlay network's
             return found.docker[0], "docker"
         if found.mounts:

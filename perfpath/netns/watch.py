@@ -25,7 +25,7 @@ from perfpath.diagnostics import Diagnostics
 from perfpath.errors import PerfpathError
 from perfpath.netns.heard import Heard, links_up, with_unseen
 from perfpath.netns.live import Snapshot, snapshot
-from perfpath.netns.merge import merge
+from perfpath.netns.merge import by_chance, merge
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
@@ -42,8 +42,12 @@ SO_RCVBUFFORCE, WAITING = 33, 32 << 20  # include/uapi/asm-generic/socket.h; wor
 SHARE = 4  # a look that took t of CPU time is followed by a pause of 4 t at least: a fifth of one CPU
 IDLE_SHARE = 100  # where nobody says anything, by one of 100 t
 AT_LEAST, IDLE_AT_LEAST = 0.01, 1.0  # seconds
+NAMELESS_NS, SOON = (
+    3_000_000_000,
+    0.03,
+)  # so long after a namespace came its container's process is waited for, so often
 
-HERE = -1  # what stands for this namespace's own number
+HERE, ANY = -1, -2  # what stands for this namespace's own number, and for not knowing which
 
 
 class Watcher:
@@ -89,10 +93,12 @@ class Watcher:
         try:
             self._look(None, thorough=True)
             while not self._ears.closing(self._pause * SHARE + AT_LEAST):
-                heard = self._ears.wait(self._pause * IDLE_SHARE + IDLE_AT_LEAST)
+                nameless = self._nameless()
+                idle = self._pause * IDLE_SHARE + IDLE_AT_LEAST
+                heard = self._ears.wait(SOON if nameless else idle)
                 if heard is None:
                     break
-                self._look(self._changed(heard) if heard else None)
+                self._look(self._changed(heard) if heard or nameless else None)
             self._ears.hear()
             self._look(None)
         except (PerfpathError, OSError) as error:
@@ -100,11 +106,17 @@ class Watcher:
                 "watch-ended", "changes of namespaces during the capture were not all noticed", example=str(error)
             )
 
-    def _changed(self, heard: set[int]) -> Container[int]:
-        """The namespaces to read again: those heard of, and those that can't be heard."""
+    def _nameless(self) -> bool:
+        """Whether a namespace is so new that its container's process, which gives it its name, may still come."""
+        since = time.monotonic_ns() - NAMELESS_NS
+        spaces = [each for each in self.inventory.namespaces if each.gone_ns is None and by_chance(each)]
+        return any(each.born_ns is not None and each.born_ns > since for each in spaces)
+
+    def _changed(self, heard: set[int]) -> Container[int] | None:
+        """The namespaces to read again: those heard of, and those that can't be heard; None for all."""
         last = self._last
-        if last is None:
-            return ()
+        if last is None or ANY in heard:
+            return None
         audible = {last.own, *(there for (here, _), there in last.meaning.items() if here == last.own)}
         told = {last.own if nsid == HERE else last.meaning.get((last.own, nsid), 0) for nsid in heard}
         return told | (last.looks.keys() - audible)
@@ -156,7 +168,7 @@ class Ears:
         return bool(poll.poll(seconds * 1000))
 
     def wait(self, seconds: float) -> set[int] | None:
-        """Wait so long for a word: the numbers of the namespaces heard of, empty where it is any or none.
+        """Wait so long for a word: the numbers of the namespaces heard of, empty where there was none.
 
         None when it is time to end.
         """
@@ -181,7 +193,7 @@ class Ears:
             except BlockingIOError:
                 return heard
             except OSError:  # ENOBUFS: so much happened that some of it was lost
-                return set()
+                return {ANY}
             numbers = [
                 data for level, kind, data in ancillary if (level, kind) == (SOL_NETLINK, NETLINK_LISTEN_ALL_NSID)
             ]

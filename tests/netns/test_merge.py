@@ -69,6 +69,12 @@ def test_a_name_by_chance_gives_way_and_never_comes_back() -> None:
     nginx = web(3, name="nginx[9]", origin="process")
     assert merge(look(10, nginx), look(20, web(3))).by_inum[8].name == "web"
     assert merge(look(10, web(3)), look(20, nginx)).by_inum[8].name == "web"
+    file = web(3, name="netns-5ab3e0c1", origin="mount")  # what podman and CNI plugins make, before and after a process
+    for name in (nginx, web(3)):
+        assert merge(merge(look(10, file), look(20, name)), look(30, file)).by_inum[8].name == name.name
+    by_id = web(3, name="643de0a7ddde")  # docker's file, which outlives the process; or nobody tells the name
+    assert merge(merge(look(10, by_id), look(20, web(3))), look(30, by_id)).by_inum[8].name == "web"
+    assert merge(look(10, nginx), look(20, by_id)).by_inum[8].name == "nginx[9]"
 
 
 @given(st.lists(st.sets(st.tuples(st.integers(1, 3), st.integers(1, 4))), min_size=1, max_size=8))

@@ -16,6 +16,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ID, OTHER = "0123456789abcdef" * 4, "fedcba9876543210" * 4
+# As podman 4.3.1 (CNI, runc, cgroup v1) writes them for `podman run --rm --name db.main`, the id replaced.
+REAL_PODMAN = f"9:name=systemd:/libpod_parent/libpod-{OTHER}\n4:memory:/libpod_parent/libpod-{OTHER}\n"
+STORED = [
+    {
+        "id": OTHER,
+        "names": ["db.main"],
+        "image": ID,
+        "layer": ID,
+        "metadata": f'{{"image-name":"localhost/busy:1","image-id":"{ID}","name":"db.main","created-at":1795850899}}',
+        "created": "2026-11-28T07:28:19.311772022Z",
+        "flags": {"MountLabel": "", "ProcessLabel": "", "Volatile": True},
+    }
+]
 POD = "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod8c1f_x.slice"
 
 
@@ -85,7 +98,9 @@ def test_a_name_that_people_gave_comes_first(host: Host) -> None:
     assert host.name(pids=[9]) == ("web", "docker")
     machine = ["cni-5ab3e0c1-1111-2222-3333-0123456789ab"]
     assert host.name(iproute=machine, pids=[9]) == ("web", "docker")
-    assert host.name(iproute=machine) == (machine[0], "ip netns")
+    assert host.name(iproute=machine) == (machine[0], "mount")
+    host.process(12, "pause")
+    assert host.name(iproute=machine, pids=[12]) == ("pause[12]", "process")
 
 
 def test_docker_keeps_its_state_where_its_settings_say(host: Host) -> None:
@@ -112,6 +127,9 @@ def test_podman_and_nerdctl(host: Host) -> None:
     host.process(9, "nginx", f"0::/machine.slice/libpod-{ID}.scope\n")
     host.file("storage/containers.json", [{"id": OTHER, "names": ["db"]}, {"id": ID, "names": ["web", "x"]}, 5, {}])
     assert host.name(pids=[9]) == ("web", "podman")
+    host.process(11, "sleep", REAL_PODMAN)
+    host.file("run/volatile-containers.json", STORED)
+    assert host.name(pids=[11]) == ("db.main", "podman")
     host.process(10, "nginx", f"0::/system.slice/nerdctl-{OTHER[::-1]}.scope\n")
     host.file(f"cd/default/{OTHER[::-1]}/config.json", {"annotations": {"nerdctl/name": "api"}})
     assert host.name(pids=[10]) == ("api", "containerd")
@@ -140,12 +158,12 @@ def test_a_runtime_is_asked_once_and_only_if_allowed(host: Host, monkeypatch: py
     assert (host.root / "asked").read_text() == "x\nx\n"
 
 
-@pytest.mark.parametrize("script", ["#!/bin/sh\nexit 3\n", "#!/bin/sh\nexec sleep 60\n", "#!/nowhere\n", "\udcff"])
+@pytest.mark.parametrize("script", ["#!/bin/sh\nexit 3\n", "#!/bin/sh\nexec /bin/sleep 60\n", "#!/nowhere\n", "\udcff"])
 def test_a_runtime_that_fails_or_hangs_is_noted(host: Host, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
     monkeypatch.setattr("perfpath.netns.containers.PATIENCE", 0.2)
     host.file("bin/docker", script)
     (host.root / "bin" / "docker").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{host.root / 'bin'}:/usr/bin:/bin")
+    monkeypatch.setenv("PATH", str(host.root / "bin"))  # no real one, which would be tried next
     host.process(9, "nginx", f"0::/docker/{ID}\n")
     assert host.name(ask=True, pids=[9]) == (ID[:12], "docker")
     if script != "#!/nowhere\n":  # that is as if it were not installed
@@ -157,6 +175,19 @@ def test_where_there_is_no_container_the_oldest_process_gives_the_name(host: Hos
     host.process(12, "worker")
     assert host.name(pids=[9, 12]) == ("nginx: \udcffx[9]", "process")
     assert host.name(pids=[77]) == ("pid[77]", "process")
+
+
+def test_a_side_car_that_joined_later_gives_no_name_though_its_number_is_lower(host: Host) -> None:
+    """Numbers of processes begin anew: as found with dockerd 20.10, `--network container:web`."""
+    fields = "S 1 {pid} {pid} 0 -1 4194560 {zeros} 20 0 1 0 {started} 1605632 1"
+    for pid, identity, name, started in ((32766, ID, "web", 2187364), (443, OTHER, "sidecar", 2191480)):
+        host.process(pid, "sle ep)", f"0::/docker/{identity}\n")
+        numbers = fields.format(pid=pid, zeros="0 " * 7 + "0", started=started)
+        host.file(f"proc/{pid}/stat", f"{pid} (sle ep)) {numbers}")
+        host.file(f"docker/containers/{identity}/config.v2.json", {"Name": f"/{name}"})
+    assert host.name(pids=[443, 32766]) == ("web", "docker")
+    assert host.name(pids=[2, 443]) == ("sidecar", "docker")  # the other is gone by now
+    assert host.name(pids=[443, *range(1000, 1100), 32766]) == ("web", "docker")
 
 
 def test_where_nobody_lives_what_holds_it_gives_the_name(host: Host) -> None:

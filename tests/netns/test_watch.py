@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 import time
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,6 +105,29 @@ def test_what_came_and_went_between_two_looks_is_known_by_the_kernels_word(
     assert len({end.ifindex for end in brief}) == 2
     assert {(end.kind, end.peer) for end in brief} == {("veth", 0)}
     assert all(end.born_ns is not None and end.gone_ns is not None and end.born_ns < end.gone_ns for end in brief)
+
+
+def test_a_container_gets_its_name_when_its_process_comes_though_nobody_tells_of_it(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Podman and CNI plugins make a file and the links first; the process that tells whose they are comes later."""
+    monkeypatch.setattr("perfpath.netns.watch.IDLE_AT_LEAST", 3600)
+    monkeypatch.setattr("perfpath.netns.watch.NAMELESS_NS", 3600 * 10**9)
+    name = f"netns-{uuid.uuid4()}"
+    try:
+        with Watcher(take()) as watcher:
+            noticed(watcher, lambda: watcher.looks > 0)
+            lab.ip("netns", "add", name)
+            noticed(watcher, lambda: [each.origin for each in called(watcher, name)] == ["mount"])
+            inum = called(watcher, name)[0].inum
+            with subprocess.Popen(["ip", "netns", "exec", name, "sleep", "60"]) as process:
+                noticed(watcher, lambda: watcher.inventory.by_inum[inum].name == f"sleep[{process.pid}]")
+                process.kill()
+            looks = watcher.looks
+            noticed(watcher, lambda: watcher.looks > looks + 1)
+            assert watcher.inventory.by_inum[inum].name == f"sleep[{process.pid}]"
+    finally:
+        lab.ip("netns", "delete", name)
 
 
 def test_closing_takes_a_last_look_and_leaves_nothing(lab: Lab) -> None:
