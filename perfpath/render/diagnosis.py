@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from perfpath.render.colours import DIM, DOUBT, DROP
-from perfpath.render.drops import drops_of
+from perfpath.render.drops import NOT_RECORDED, drops_of, tells_of_drops
 from perfpath.render.line import Line, printable
 from perfpath.render.quantities import count
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from perfpath.diagnostics import Diagnostics
     from perfpath.journeys.tracker import Update
+    from perfpath.readers.recording import Info
     from perfpath.render.drops import Drop
     from perfpath.render.places import Namer
     from perfpath.render.summary import Tally
@@ -25,9 +26,10 @@ EXAMPLES = 4
 class DiagnosisWriter:
     """Counts the drops of journeys that have ended, and shows them at the end: the worst first, the harmless last."""
 
-    def __init__(self, console: Console, namer: Namer) -> None:
+    def __init__(self, console: Console, namer: Namer, info: Info) -> None:
         self._console = console
         self._namer = namer
+        self._info = info
         self._counts: Counter[Drop] = Counter()
         self._examples: dict[Drop, list[int]] = {}
 
@@ -46,7 +48,9 @@ class DiagnosisWriter:
         lines: list[Line] = []
         for drop, packets in sorted(self._counts.items(), key=lambda each: (each[0].harmless, -each[1])):
             lines += [*self._kind(drop, packets), Line()]
-        if not lines:
+        if not tells_of_drops(self._info):
+            lines += [Line().add(NOT_RECORDED, DOUBT), Line()]
+        elif not lines:
             lines = [Line().add("no packet was seen to be dropped", "bold"), Line()]
         self._console.print(printable(lines), end="")
 

@@ -11,13 +11,20 @@ from perfpath.catalogue import entries
 from perfpath.escape import visible
 from perfpath.render.groups import bounds, distinct
 from perfpath.render.places import UNKNOWN
+from perfpath.tracepoints import DROPS
 
 if TYPE_CHECKING:
     from perfpath.journeys.tracker import Result
+    from perfpath.readers.recording import Info
     from perfpath.render.places import Namer
     from perfpath.tables import Array
 
 DROPPED = "dropped"
+TELLING = tuple(name.rpartition(":")[2] for name in DROPS)
+NOT_RECORDED = (
+    "whether packets were dropped can't be told: skb:kfree_skb was not recorded (perfpath records it; with perf: "
+    "perf record -a -e 'net:*' -e skb:kfree_skb)"
+)
 
 
 class Drop(NamedTuple):
@@ -48,6 +55,11 @@ class Drop(NamedTuple):
     def after(self) -> str:
         """`after eth0 in web`, `before any device in web`."""
         return f"after {self.dev} in {self.place}" if self.dev else f"before any device in {self.place}"
+
+
+def tells_of_drops(info: Info) -> bool:
+    """Whether a recording would have shown drops. (A text names no events but those that it shows.)"""
+    return any(event.rpartition(":")[2] in TELLING for event in info.events)
 
 
 def drops_of(result: Result, namer: Namer) -> tuple[list[Drop], Array, Array]:

@@ -31,12 +31,13 @@ LATEST = 24  # times kept of each hop, for its sparkline
 class Node:
     """A hop of all packets that came the same way: times are ns since the hop before, of `timed` packets.
 
-    lost: packets that were dropped after it.
+    lost: packets that were dropped after it. whole: of them, those that no loss overlapped.
     """
 
     step: Step | None = None
     packets: int = 0
     lost: int = 0
+    whole: int = 0
     timed: int = 0
     total: int = 0
     squares: float = 0.0
@@ -74,7 +75,8 @@ class Node:
 class HopTree:
     """All hops. unseen: packets dropped before any hop; left_out: packets of ways there was no room for.
 
-    harmless: packets dropped as they are on healthy hosts too, which aren't counted as lost.
+    harmless: packets dropped as they are on healthy hosts too, which aren't counted as lost. incomplete: packets that
+    passed while events were lost.
     """
 
     def __init__(self) -> None:
@@ -82,6 +84,7 @@ class HopTree:
         self.unseen = 0
         self.harmless = 0
         self.left_out = 0
+        self.incomplete = 0
         self._hops = 0
 
     def add(self, result: Result) -> None:
@@ -92,15 +95,22 @@ class HopTree:
         self.unseen += int(np.count_nonzero(~seen & ~harmless))
         dropped = journeys["outcome"] == journeys.names["outcome"].find("dropped")
         dropped &= (journeys["outcome"] >= 0) & ~harmless
+        self.incomplete += int(np.count_nonzero(seen & ~journeys["complete"]))
         rows = np.flatnonzero(seen)
         for path in np.unique(journeys["path"][rows]).tolist():
             mine = rows[journeys["path"][rows] == path]
             hops = int(journeys["hops"][mine[0]])
             at = edges[mine][:, None] + np.arange(hops)
             steps = steps_of(result.hops.take(at[0]))
-            self._add(steps, result.hops["delta_ns"][at], int(np.count_nonzero(dropped[mine])))
+            whole = int(np.count_nonzero(journeys["complete"][mine]))
+            self._add(steps, result.hops["delta_ns"][at], int(np.count_nonzero(dropped[mine])), whole)
 
-    def _add(self, steps: tuple[Step, ...], times: Array, lost: int) -> None:
+    @property
+    def midway(self) -> int:
+        """Packets that were first seen where no packet begins whose events are all there: events were lost."""
+        return sum(way.packets for way in self.root.after.values() if not way.whole)
+
+    def _add(self, steps: tuple[Step, ...], times: Array, lost: int, whole: int) -> None:
         node = self.root
         for number, step in enumerate(steps):
             child = node.after.get(step)
@@ -111,17 +121,20 @@ class HopTree:
                 child = node.after[step] = Node(step)
                 self._hops += 1
             child.add(times[:, number])
+            child.whole += whole
             node = child
         node.lost += lost
 
     def lines(self, *, by_loss: bool = False) -> Iterator[tuple[int, Node]]:
-        """(depth, hop) of all hops, most travelled ways first, or those that lose most."""
+        """(depth, hop) of all hops, most travelled ways first, or those that lose most; none of those midway."""
         yield from _under(self.root, 0, by_loss=by_loss)
 
 
 def _under(node: Node, depth: int, *, by_loss: bool) -> Iterator[tuple[int, Node]]:
     ways = sorted(node.after.values(), key=lambda each: (-_lost(each) if by_loss else 0, -each.packets))
     for way in ways:
+        if not depth and not way.whole:
+            continue
         yield depth, way
         yield from _under(way, depth + 1, by_loss=by_loss)
 

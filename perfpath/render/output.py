@@ -112,7 +112,7 @@ def open_output(
         from perfpath.render.clock import Clock
 
         screen, clock = console(sink, width), Clock(info, wall=wall)
-        writer = _for_people(format, screen, namer, clock, limit=limit or None, live=live, stacks=stacks)
+        writer = _for_people(format, screen, namer, clock, info, limit=limit or None, live=live, stacks=stacks)
         return Output(_of_slowest(writer, slowest), _print_to(console(Sink(notes), width) if notes else screen))
     if format == "pcapng":
         from perfpath.render.packet_file import PacketFile
@@ -140,6 +140,7 @@ def _for_people(
     screen: Console,
     namer: Namer,
     clock: Clock,
+    info: Info,
     *,
     limit: int | None,
     live: bool,
@@ -152,7 +153,7 @@ def _for_people(
     if format == "diagnosis":
         from perfpath.render.diagnosis import DiagnosisWriter
 
-        return DiagnosisWriter(screen, namer)
+        return DiagnosisWriter(screen, namer, info)
     if format == "latency":
         from perfpath.render.latency import LatencyWriter
 
@@ -160,7 +161,7 @@ def _for_people(
     if format == "top":
         from perfpath.render.top import TopWriter
 
-        return TopWriter(screen, namer)
+        return TopWriter(screen, namer, info)
     from perfpath.render.table import TableWriter
 
     return TableWriter(screen, namer, clock, limit=limit)

@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from perfpath.escape import visible
-from perfpath.render.colours import DIM, DROP, Colours
+from perfpath.render.colours import DIM, DOUBT, DROP, Colours
+from perfpath.render.drops import NOT_RECORDED, tells_of_drops
 from perfpath.render.hop_tree import HopTree, Node
 from perfpath.render.places import UNKNOWN
 from perfpath.render.quantities import count, duration
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from perfpath.diagnostics import Diagnostics
     from perfpath.journeys.tracker import Update
+    from perfpath.readers.recording import Info
     from perfpath.render.places import Namer
     from perfpath.render.summary import Tally
 
@@ -38,9 +40,10 @@ NUMBERS = ("packets", "lost after", "last", "avg", "best", "worst")
 class TopWriter:
     """Counts journeys that have ended. On a terminal the screen follows; `pressed` takes the keys."""
 
-    def __init__(self, console: Console, namer: Namer) -> None:
+    def __init__(self, console: Console, namer: Namer, info: Info) -> None:
         self._console = console
         self._namer = namer
+        self._info = info
         self._tree = HopTree()
         self._colours = Colours()
         self._by_loss = False
@@ -128,12 +131,19 @@ class TopWriter:
 
     def _remarks(self) -> list[Text]:
         """What the table doesn't count."""
+        midway = self._tree.midway
         known = (
             (self._tree.unseen, "dropped before any device saw it"),
             (self._tree.harmless, "dropped as on healthy hosts too: not counted as lost"),
             (self._tree.left_out, "of ways there was no room for"),
+            (midway, "first seen midway, since events were lost: not in the table"),
+            (
+                self._tree.incomplete - midway,
+                "that passed while events were lost: they may have come further than shown",
+            ),
         )
-        return [Text(f"{count(number, 'packet')} {text}", DIM) for number, text in known if number]
+        remarks = [Text(f"{count(number, 'packet')} {text}", DIM) for number, text in known if number]
+        return remarks if tells_of_drops(self._info) else [*remarks, Text(NOT_RECORDED, DOUBT)]
 
     def _row(self, depth: int, node: Node) -> list[Text]:
         assert node.step is not None  # noqa: S101 - only the root has none, and it is no line

@@ -84,3 +84,26 @@ def test_what_healthy_hosts_drop_is_not_lost(shown: Callable[..., str], drops: A
     tree.add(drops.result())
     assert ([node.lost for _, node in tree.lines()], tree.harmless) == ([0, 3], 5)
     assert "5 packets dropped as on healthy hosts too" in shown("top", drops)
+
+
+def test_without_its_event_nobody_can_tell_whether_packets_were_dropped(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", "--diagnose", str(ROOT / "samples/vxlan/perf.data")]) == 0
+    told = capsys.readouterr().out
+    assert "can't be told: skb:kfree_skb was not recorded" in told
+    assert "no packet was seen" not in told
+    assert main(["report", "--diagnose", str(ROOT / "samples/demo")]) == 0
+    assert capsys.readouterr().out.startswith("no packet was seen to be dropped\n")
+
+
+def test_top_counts_apart_what_was_first_seen_midway(shown: Any, story: Any) -> None:
+    """A way that begins in the middle is none: what came before was lost. One that breaks off is no packet lost."""
+    way = ("tx eth0 web 0", "rx vethweb host 9", "rx eth1 host 20")
+    for hops, whole in ((way, True), (way[:2], False), (("rx vethweb host 9", "rx eth1 host 20"), False)):
+        for _ in range(2):
+            story.packet(*hops)
+            story.journeys[-1] |= {"complete": whole}
+    lines = shown("top", story).splitlines()
+    assert [line.split("  ")[0] for line in lines if "eth" in line][:1] == ["eth0 >"]
+    assert not [line for line in lines if line.startswith("> ")]
+    assert "2 packets first seen midway, since events were lost: not in the table" in lines
+    assert "2 packets that passed while events were lost: they may have come further than shown" in lines
