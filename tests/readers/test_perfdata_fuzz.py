@@ -129,13 +129,20 @@ def place(data: bytes | bytearray, kind: int, number: int) -> int:
     raise AssertionError(f"no such record of type {kind}")
 
 
+def swallowing(data: bytes | bytearray, at: int) -> int:
+    """The size of a record together with the one behind it."""
+    size: int = struct.unpack_from("<H", data, at + 6)[0]
+    behind: int = struct.unpack_from("<H", data, at + size + 6)[0]
+    return size + behind
+
+
 def notes(data: bytes) -> tuple[int, dict[str, int]]:
     source = open_perfdata(io.BytesIO(data))
     count = sum(map(len, source.batches()))
     return count, {code: note.count for code, note in source.diagnostics.notes.items()}
 
 
-@pytest.mark.parametrize("kind", [0, 23, 63, 87, 1000, 2**31])
+@pytest.mark.parametrize("kind", [0, 23, 63, 65, 87, 1000, 2**31])
 def test_a_record_of_an_unknown_type_is_told_of(corpus: Path, kind: int) -> None:
     data = bytearray((corpus / "perf-6.1/four.data").read_bytes())
     before, _ = notes(bytes(data))
@@ -143,14 +150,22 @@ def test_a_record_of_an_unknown_type_is_told_of(corpus: Path, kind: int) -> None
     assert notes(bytes(data)) == (before - 1, {"unknown-record": 1})
 
 
+@pytest.mark.parametrize("kind", [2, 3, 4, 5, 7, 11, 13, 14, 68])
+def test_a_record_of_a_size_its_type_cannot_have_is_told_of(corpus: Path, kind: int) -> None:
+    """It was a sample, or hides some."""
+    data = bytearray((corpus / "perf-6.1/four.data").read_bytes())
+    before, _ = notes(bytes(data))
+    at = place(data, 9, 2)
+    struct.pack_into("<IHH", data, at, kind, 0, swallowing(data, at))
+    assert notes(bytes(data)) == (before - 2, {"malformed-record": 1})
+
+
 def test_a_sample_that_ends_before_its_record_is_told_of(corpus: Path) -> None:
     """Its size swallows the sample behind it."""
     data = bytearray((corpus / "perf-6.1/four.data").read_bytes())
     before, _ = notes(bytes(data))
     at = place(data, 9, 2)
-    sizes = [struct.unpack_from("<H", data, at + 6)[0]]
-    sizes.append(struct.unpack_from("<H", data, at + sizes[0] + 6)[0])
-    struct.pack_into("<H", data, at + 6, sum(sizes))
+    struct.pack_into("<H", data, at + 6, swallowing(data, at))
     assert notes(bytes(data)) == (before - 1, {"overlong-record": 1})
 
 

@@ -13,7 +13,7 @@ from perfpath.readers.perfdata.events import EventReader
 from perfpath.readers.perfdata.gather import Offsets, words
 from perfpath.readers.perfdata.records import KNOWN, Record
 from perfpath.readers.perfdata.samples import Samples, read_samples
-from perfpath.readers.perfdata.sideband import WANTED, apply_record, note_unknown
+from perfpath.readers.perfdata.sideband import WANTED, apply_record, credible, note_unknown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +61,11 @@ class RunReader:
         self, buffer: npt.NDArray[np.uint8], at: Offsets, sizes: Offsets, kinds: npt.NDArray[np.uint32], base: int
     ) -> None:
         """Records that aren't samples; those of no interest (mappings, exits) are left out."""
-        others = np.flatnonzero((kinds != Record.SAMPLE) & (kinds != Record.FINISHED_ROUND))
+        others = np.flatnonzero(kinds != Record.SAMPLE)
+        fine = credible(kinds[others], sizes[others], self._state.layouts)
+        for place in at[others[~fine]].tolist():
+            self.malformed(f"byte {base + place}: a record of a size that its type can't have")
+        others = others[fine & (kinds[others] != Record.FINISHED_ROUND)]
         unknown = others[~np.isin(kinds[others], KNOWN[0])]
         if len(unknown):
             first = unknown[0]
