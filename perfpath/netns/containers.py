@@ -10,6 +10,7 @@ asked only where `ask` allows it, since it may take a second.
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,8 @@ CGROUPS = tuple(
         ("lxc", r"/(?:lxc\.payload\.|lxc/)([^/\n]+)"),
     )
 )
+
+TASK = re.compile(r":/([^/\n]+)/([^/\n]+)$", re.MULTILINE)  # containerd's namespace and id, which anybody chose
 
 COMMANDS = {  # what a runtime's command prints is lines of `ID NAME`
     "docker": ["docker", "ps", "--no-trunc", "--format", "{{.ID}} {{.Names}}"],
@@ -74,6 +77,18 @@ class Containers:
         self.ask = ask
         self._stored: dict[str, str] | None = None
         self._answers: dict[str, dict[str, str]] = {}
+
+    def of(self, cgroup: str) -> tuple[str, str] | None:
+        """(name, origin) of the container that the text of /proc/PID/cgroup names, None for none."""
+        container = container_of(cgroup)
+        return self._task(cgroup) if container is None else self.name(*container)
+
+    def _task(self, cgroup: str) -> tuple[str, str] | None:
+        """A container whose id is no number, as `ctr run IMAGE web` makes it: where containerd has such a task."""
+        for space, identity in dict.fromkeys(TASK.findall(cgroup)):
+            if os.access(f"{self.runtimes.containerd}/{space}/{identity}/config.json", os.F_OK):
+                return identity, "containerd"
+        return None
 
     def name(self, runtime: str, identity: str) -> tuple[str, str]:
         """(name, origin); the short id where nobody tells the name."""

@@ -9,7 +9,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from perfpath.netns.containers import Containers, container_of
+from perfpath.netns.containers import Containers
 
 if TYPE_CHECKING:
     from perfpath.diagnostics import Diagnostics
@@ -49,8 +49,7 @@ class Names:
     def _container(self, found: Found) -> tuple[str, str] | None:
         if not found.pids:
             return None
-        container = container_of(_read(f"{self.places.proc}/{self._oldest(found.pids)}/cgroup"))
-        return None if container is None else self.containers.name(*container)
+        return self.containers.of(_read(f"{self.places.proc}/{self._oldest(found.pids)}/cgroup"))
 
     def _oldest(self, pids: list[int]) -> int:
         """The process that stands for all: others may have been moved in, as a side-car joins another's network.

@@ -135,6 +135,15 @@ def test_podman_and_nerdctl(host: Host) -> None:
     assert host.name(pids=[10]) == ("api", "containerd")
 
 
+def test_containerd_where_anybody_chose_the_id(host: Host) -> None:
+    """As containerd 1.6 has it for `ctr run IMAGE web1`; the same cgroup without such a task is no container."""
+    for pid, task in ((9, "web1"), (10, "web2")):
+        host.process(pid, "sleep", f"4:memory:/default/{task}\n3:cpuset:/default/{task}\n0::/default/{task}\n")
+    host.file("cd/default/web1/config.json", {"ociVersion": "1.0.2-dev"})
+    assert host.name(pids=[9]) == ("web1", "containerd")
+    assert host.name(pids=[10]) == ("sleep[10]", "process")
+
+
 @pytest.mark.parametrize("broken", ["", "{", "[]", '{"Name": 5}', '{"Name": ""}', "[" * 100_000, "\udcff"])
 def test_broken_state_leaves_the_short_id(host: Host, broken: str) -> None:
     host.process(9, "nginx", f"0::/docker/{ID}\n")
