@@ -101,7 +101,8 @@ JOURNEYS = (
     Column("path", "int32", "", "number of the distinct path: same events, devices and namespaces in the same order"),
     Column("role", "category", "", "`request` or `reply`, where two journeys were paired"),
     Column("peer", "int64", "", "the journey it answers, or that answers it"),
-    Column("complete", "bool", "", "no loss overlapped it", 0),
+    Column("complete", "bool", "", "no loss overlapped it, and all its hops are its own as far as can be told", 0),
+    Column("uncertain", "bool", "", "a hop of it may be another packet's, of the same skbaddr", 0),
     Column(
         "cut", "category", "", "the rule that ended the chain, where it was cut from a later hop of the same skbaddr"
     ),

@@ -127,6 +127,7 @@ class Builder:
             parent=gathered(roles.parent, chosen),
             lineage=gathered(roles.lineage, chosen),
             complete=done.complete[chosen],
+            uncertain=done.uncertain[chosen],
             cut=np.where((cut <= rules.START) | (cut == rules.GAP), -1, cut - rules.FREE),
         )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from perfpath.journeys import rules
+from perfpath.journeys import protocols, rules
 from perfpath.journeys.observe import HOP_NAMES, IS_TX, PROCESS
 from perfpath.journeys.topology import Seen
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from perfpath.journeys.settle import Verdicts
     from perfpath.journeys.sightings import Sightings
     from perfpath.journeys.topology import Topology
-    from perfpath.tables import Array, Names
+    from perfpath.tables import Array, Names, Table
 
 KERNEL_THREADS = ("kworker", "ksoftirqd/", "napi/", "backlog_napi/", "irq/", "vhost-", "wg-crypt", "swapper")
 """How names of kernel threads begin that send packets outside of softirq: their namespace says nothing."""
@@ -95,7 +95,7 @@ def cut_chains(
     seen: Sightings,
     spots: Spots,
     *,
-    devices: Names,
+    observed: Table,
     topology: Topology | None,
     losses: Losses,
     gap_ns: int,
@@ -104,6 +104,7 @@ def cut_chains(
     told: Verdicts | None = None,
 ) -> Cuts:
     """Ask the rules about each hop. told: what call stacks and bytes say, which counts for more."""
+    devices = observed.names["dev"]
     cut = rules.certain_cuts(seen, losses, gap_ns, kernel_thread)
     cut[(cut == rules.START) & (begun.rule >= 0)] = begun.rule[(cut == rules.START) & (begun.rule >= 0)]
     steps = rules.steps_of(seen)
@@ -114,6 +115,9 @@ def cut_chains(
         cut[same & (cut == rules.PROCESS_RULE)] = rules.JOINED
         cut[told.other & (cut == rules.JOINED)] = rules.MADE
         cut[told.unlike & (cut == rules.JOINED)] = rules.CONTENT
+    other = protocols.another(seen, observed, steps) & ~same
+    cut[other & (cut == rules.JOINED)] = rules.PROTOCOL
+    steps = replace(steps, strong=steps.strong & ~other)
     possible, listed = _possible_steps(cut, spots, devices, topology)
     nested = listed & steps.nested & steps.exact
     loopback = seen.dev == devices.find("lo")  # no packet is forwarded to it or from it

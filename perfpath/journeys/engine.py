@@ -39,6 +39,7 @@ class Pass:
     """What one pass found. Arrays by chain are in the order of `seen`, which is that of addresses.
 
     cut: the rule at each sighting. located: the solution of each distinct path. doubtful: mask over the sightings.
+    complete, uncertain: masks over the chains, as JOURNEYS has them.
     begins: the namespace each reply began in as its request told, 0 for none. lineage: None where nothing tells of any.
     settled: where call stacks or bytes put right what the rules alone say (`settle.settled`), None for nowhere.
     """
@@ -52,6 +53,7 @@ class Pass:
     pairs: Pairs
     begins: Array
     complete: Array
+    uncertain: Array
     lineage: Lineage | None = None
     settled: Array | None = None
 
@@ -88,7 +90,7 @@ def run(
         chaining.cut_chains,
         seen,
         spots,
-        devices=observed.names["dev"],
+        observed=observed,
         topology=locator.steps,
         losses=losses,
         gap_ns=gap_ns,
@@ -118,11 +120,25 @@ def run(
     keep(observed, "_origin", starts, cuts.origin[chains.starts])
     joined = cuts.rule == rules.JOINED
     begins = placing.told[chains.starts]
+    doubtful = cuts.doubtful & joined
+    uncertain = np.zeros(len(chains.starts), dtype=bool)
+    uncertain[np.searchsorted(chains.starts, np.flatnonzero(doubtful), side="right") - 1] = True
     kin = lineage(
         seen, chains, observed, caused=caused, packets=packets, named=() if stacks is None else tuple(stacks.reasons)
     )
     return Pass(
-        observed, seen, cuts.rule, cuts.doubtful & joined, chains, located, pairs, begins, complete, kin, corrected
+        observed,
+        seen,
+        cuts.rule,
+        doubtful,
+        chains,
+        located,
+        pairs,
+        begins,
+        complete & ~uncertain,
+        uncertain,
+        kin,
+        corrected,
     )
 
 

@@ -34,10 +34,10 @@ RULES = (
     "overtaken",
     "made",
     "content",
+    "protocol",
 )
-JOINED, START, FREE, LOSS, GAP, PROCESS_RULE, AGAIN, LENGTH, IMPOSSIBLE, REPEAT, ANSWER, OVERTAKEN, MADE, CONTENT = (
-    range(len(RULES))
-)
+JOINED, START, FREE, LOSS, GAP, PROCESS_RULE, AGAIN, LENGTH, IMPOSSIBLE, REPEAT, ANSWER, OVERTAKEN = range(12)
+MADE, CONTENT, PROTOCOL = range(12, len(RULES))
 MEANING = {
     "free": "the kernel freed the packet before the next hop of its address",
     "loss": "events were lost before the next hop of its address",
@@ -51,6 +51,7 @@ MEANING = {
     "overtaken": "the next hop of its address came when later packets had been worked on",
     "made": "the next hop of its address shows another packet, by its call stack",
     "content": "the next hop of its address shows another packet, by its bytes",
+    "protocol": "the next hop of its address is of another network protocol",
 }
 
 ETHERNET, TAG = 14, 4

@@ -123,10 +123,12 @@ def _by_bytes(seen: Sightings, observed: Table, packets: FirstBytes) -> tuple[Ar
 
 def _comparable(seen: Sightings, here: Array, left: Table, right: Table) -> Array:
     """Whether the packet must be the same in all that counts, were it one: nothing was wrapped, encrypted or merged."""
+    from perfpath.packets.changes import explained
+
     change = seen.length[here].astype(np.int64) - seen.length[here - 1]
     proto = left["proto"]
     inner = (proto == right["proto"]) & np.isin(proto, (1, 6, 58)) & (left["ethertype"] == right["ethertype"])
     merged = (seen.kind[here - 1] == rules.GRO) & (change != -14) & (change != 0) & (change != 14)
     read = (left["ethertype"] != 0) & (right["ethertype"] != 0)
-    result: Array = (np.isin(change, UNCHANGED) | inner) & ~merged & read
+    result: Array = (np.isin(change, UNCHANGED) | inner | ~explained(left, right)) & ~merged & read
     return result

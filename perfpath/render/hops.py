@@ -64,6 +64,14 @@ class Packet(NamedTuple):
     parent: int = -1
     lineage: str = ""
     decisions: tuple[str, ...] = ()
+    uncertain: bool = False
+
+    @property
+    def doubt(self) -> str:
+        """What is doubtful about the whole of it, in words: "" where nothing is."""
+        if self.uncertain:
+            return "uncertain: a hop may be another packet's"
+        return "" if self.complete else "incomplete: events were lost on its way"
 
     @property
     def descent(self) -> str:
@@ -80,9 +88,19 @@ class Packet(NamedTuple):
 
 def packets_of(table: Table) -> Iterator[Packet]:
     """The rows of a JOURNEYS table."""
-    columns = ("journey", "skbaddr", "start_ns", "end_ns", "hops", "peer", "complete", "parent")
+    columns = ("journey", "skbaddr", "start_ns", "end_ns", "hops", "peer", "complete", "parent", "uncertain")
     numbers = zip(*(table[column].tolist() for column in columns), strict=True)
-    for (journey, skbaddr, start, end, hops, peer, complete, parent), role, cut, lineage, told, decisions in zip(
+    for (
+        journey,
+        skbaddr,
+        start,
+        end,
+        hops,
+        peer,
+        complete,
+        parent,
+        uncertain,
+    ), role, cut, lineage, told, decisions in zip(
         numbers,
         table.texts("role"),
         table.texts("cut"),
@@ -94,7 +112,7 @@ def packets_of(table: Table) -> Iterator[Packet]:
         texts = visible(role or ""), visible(cut or ""), told
         decided = tuple(map(spoken, decisions)) if decisions else ()
         more = parent, visible(lineage or ""), decided
-        yield Packet(journey, skbaddr, start, end, hops, peer, complete, *texts, *more)
+        yield Packet(journey, skbaddr, start, end, hops, peer, complete, *texts, *more, uncertain=uncertain)
 
 
 def branched(packets: Iterable[Packet]) -> list[tuple[int, Packet]]:

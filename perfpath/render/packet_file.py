@@ -143,7 +143,7 @@ class PacketFile:
         for row, (packet, outcome) in enumerate(zip(packets_of(journeys), journeys.texts("outcome"), strict=True)):
             parts = [f"{packet.hops} hop{'' if packet.hops == 1 else 's'}", packet.pairing]
             parts.append(f"dropped: {kinds[drops[row]].title}" if row in drops else visible(outcome or ""))
-            parts += [] if packet.complete else ["incomplete: events were lost on its way"]
+            parts += [packet.doubt] if packet.doubt else []
             found[packet.journey] = "; ".join(filter(None, parts))
         return found
 

@@ -42,6 +42,7 @@ class Tally:
         self.packets = 0
         self.hops = 0
         self.incomplete = 0
+        self.uncertain = 0
         self.unlocated: Counter[str] = Counter()
         self.dropped: Counter[str] = Counter()
 
@@ -50,7 +51,9 @@ class Tally:
         self.paths.add(result)
         self.packets += len(result.journeys)
         self.hops += len(result.hops)
-        self.incomplete += int(np.count_nonzero(~result.journeys["complete"]))
+        uncertain = result.journeys["uncertain"]
+        self.incomplete += int(np.count_nonzero(~result.journeys["complete"] & ~uncertain))
+        self.uncertain += int(np.count_nonzero(uncertain))
         self._add_drops(result.journeys)
         nowhere = result.hops["dev"][(result.hops["netns"] == 0) & (result.hops["netns_name"] < 0)]
         for code, hops in zip(*np.unique(nowhere, return_counts=True), strict=True):
@@ -127,6 +130,8 @@ def lines(
         parts.append(f"dropped: {count(tally.dropped.total(), 'packet')} ({named}{more})")
     if tally.incomplete:
         parts.append(f"incomplete: {count(tally.incomplete, 'packet')}")
+    if tally.uncertain:
+        parts.append(f"uncertain: {count(tally.uncertain, 'packet')}")
     parts += remarks
     found = [Line(weight, ", ".join(parts)), *_losses(diagnostics.losses)]
     quiet = [note for note in diagnostics.notes.values() if note.severity == "info" and not verbose]

@@ -94,8 +94,8 @@ class TableWriter:
     def _row(self, packet: Packet, hops: Table) -> tuple[list[Text], Text]:
         span = duration(packet.end_ns - packet.start_ns)
         path = self._path(Path(steps_of(hops)))
-        if not packet.complete:
-            path.append("  incomplete", DOUBT)
+        if packet.doubt:
+            path.append(f"  {packet.doubt.partition(':')[0]}", DOUBT)
         numbers = (str(packet.journey), self._clock.text(packet.start_ns), str(packet.hops), span)
         peer = str(packet.peer) if packet.peer >= 0 else ""
         return [

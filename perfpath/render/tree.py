@@ -172,8 +172,8 @@ class TreeStream:
             line.add(f"  {first.length} bytes")
         if ended:
             line.add(f"  {count(packet.hops, 'hop')} in {duration(packet.end_ns - packet.start_ns)}")
-        if not packet.complete:
-            line.add("  incomplete: events were lost on its way", DOUBT)
+        if packet.doubt:
+            line.add(f"  {packet.doubt}", DOUBT)
         if first.number:
             return [line]
         details = f"{self._clock.text(packet.start_ns)}  skb {packet.skbaddr:#x}"
