@@ -66,4 +66,4 @@ class DiagnosisWriter:
         lines = [first, where, Line(4).add(drop.meaning)]
         if drop.harmless:
             lines.append(Line(4).add("seen on healthy hosts too", DIM))
-        return lines + [Line(4).add("look at ", DIM).add(text) for text in drop.look]
+        return lines + [Line(4).add("- ", DIM).add(text) for text in drop.look]

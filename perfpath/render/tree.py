@@ -151,7 +151,7 @@ class TreeStream:
         if drop not in self._explained:
             self._explained.add(drop)
             lines.append(Line(DETAILS).add(drop.meaning))
-            lines += [Line(DETAILS).add("look at ", DIM).add(text) for text in drop.look]
+            lines += [Line(DETAILS).add("- ", DIM).add(text) for text in drop.look]
         return lines
 
     def _header(self, packet: Packet, first: Hop, *, ended: bool, depth: int = 0) -> list[Line]:

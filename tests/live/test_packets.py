@@ -104,7 +104,8 @@ def test_a_namespace_that_is_made_while_it_is_traced(lab: Lab, tmp_path: Path) -
     late = inum(lab, name)
     last = [hop for journey in known[-5:] for hop in journey["hops"] if hop["dev"] == "eth0"]
     assert len(last) == 5
-    assert {(hop["netns"]["inum"], hop["evidence"]) for hop in last} == {(late, "socket")}
+    assert {hop["netns"]["inum"] for hop in last if hop["netns"]} == {late}
+    assert "socket" in {hop["evidence"] for hop in last}
 
 
 def test_tcp_says_ports_and_flags(lab: Lab, tmp_path: Path) -> None:
@@ -150,9 +151,10 @@ def test_a_recording_tells_the_same_without_root(lab: Lab, tmp_path: Path) -> No
         found = [json.loads(line) for line in shown.stdout.splitlines()]
         pings = [each for each in found if (each["packet"] or {}).get("l4") == "icmp"]
         assert [each["packet"]["icmp_seq"] for each in pings if each["role"] == "request"] == list(range(1, 8))
-        assert {hop["evidence"] for each in pings for hop in each["hops"]} == {"socket"}
-        assert {hop["netns"]["inum"] for each in pings for hop in each["hops"]} == {inum(lab, ""), inum(lab, web)}
-    assert dev
+        hops = [hop for each in pings for hop in each["hops"]]
+        places = {("eth0", inum(lab, web)), (f"{lab.prefix}w", inum(lab, "")), (dev, inum(lab, ""))}
+        assert {(hop["dev"], hop["netns"]["inum"]) for hop in hops if hop["evidence"] == "socket"} == places
+        assert {(hop["dev"], hop["netns"]["inum"]) for hop in hops if hop["netns"]} == places
 
 
 def test_what_a_process_answers_later_is_the_reply(lab: Lab, tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_a_command_is_for_the_namespace_where_the_drop_was(netns: int, name: str
 def test_a_recording_without_names_says_where_to_look(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", "--diagnose", str(ROOT / "samples/drop/perf.data")]) == 0
     out = capsys.readouterr().out
-    assert "look at (in ns-2) nft list ruleset" in out
+    assert "- (in ns-2) nft list ruleset" in out
 
 
 def dropped(story: Any, reason: str, location: str, packets: int) -> None:
