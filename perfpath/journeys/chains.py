@@ -132,9 +132,12 @@ def cut_chains(
     cut[rules.turns_back(seen, steps, listed) & (cut == rules.JOINED)] = rules.REPEAT
     cut[rules.answers(seen, steps, cut) & ~alike] = rules.ANSWER
     waited = rules.waited(seen, steps)
+    late = rules.sent_on_unknown(seen, steps) & (steps.gap > DOUBTFUL_GAP_NS) & ~alike & ~waited
+    cut[late & (cut == rules.JOINED)] = rules.GAP
     cut[rules.overtaken(seen, steps, cut) & ~waited & ~alike] = rules.OVERTAKEN
     moved = seen.cpu != rules.before(seen.cpu)
     doubtful = seen.tx & ~steps.from_tx & (~steps.exact | moved | (steps.gap > DOUBTFUL_GAP_NS)) & ~alike
+    doubtful |= rules.hardly_one(seen, steps) & ~alike
     place = seen.dev.astype(np.int64) * len(HOP_NAMES) + seen.kind
     first = np.maximum.accumulate(np.where(cut != rules.JOINED, np.arange(len(cut)), 0))
     origin = np.where(seen.follows | (begun.origin == NO_ORIGIN), place, begun.origin)[first]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from perfpath.journeys.observe import BURST_BITS, HOP_NAMES, INTERRUPT, PROCESS
+from perfpath.journeys.observe import BURST_BITS, HOP_NAMES, INTERRUPT, PROCESS, UNKNOWN
 
 if TYPE_CHECKING:
     from perfpath.journeys.losses import Losses
@@ -67,6 +67,7 @@ DECAPSULATION, LEAST_HEADER = 400, 8
 NEIGHBOUR = (28, 64, 72)  # L3 bytes of an ARP answer, of a neighbour advertisement without and with its option
 NESTED_NS = 20_000  # a device that sends through another does so within this time
 DIRECT_NS = 1_000_000
+SOON_NS = 100_000  # a softirq that isn't interrupted forwards within this time
 
 NETIF_RX = HOP_NAMES.index("netif_rx")
 _RECEIVE = HOP_NAMES.index("netif_receive_skb_entry")
@@ -263,11 +264,24 @@ def firm_steps(seen: Sightings, steps: Steps) -> Array:
     return firm
 
 
+def sent_on_unknown(seen: Sightings, steps: Steps) -> Array:
+    """Hops that send what was received, or anew: nothing says whether a process or a softirq did it, as in a text."""
+    unknown: Array = seen.follows & seen.tx & ~steps.from_tx & (seen.context == UNKNOWN)
+    return unknown
+
+
+def hardly_one(seen: Sightings, steps: Steps) -> Array:
+    """Of `sent_on_unknown`, those that may as well be sent anew: forwarding is what the same CPU does next, at once."""
+    next_done = seen.quiet & (seen.tid == before(seen.tid)) & (steps.gap < SOON_NS)
+    result: Array = sent_on_unknown(seen, steps) & ~next_done
+    return result
+
+
 def waited(seen: Sightings, steps: Steps) -> Array:
     """Hops that waited for a neighbour's address: its answer was what their CPU saw last, on their device."""
     result = np.zeros(len(seen), dtype=bool)
     forwarded = np.flatnonzero(
-        seen.follows & seen.tx & ~steps.from_tx & (seen.context == INTERRUPT) & steps.exact & ~steps.elsewhere
+        seen.follows & seen.tx & ~steps.from_tx & (seen.context != PROCESS) & steps.exact & ~steps.elsewhere
     )
     asked, found = seen.numbered(seen.cpu_before[forwarded])
     told = found & ~seen.tx[asked] & (seen.dev[asked] == seen.dev[forwarded])

@@ -131,7 +131,7 @@ def test_a_rewritten_payload_may_be_the_same_packet_and_is_not_certain() -> None
     assert found.journeys["complete"].tolist() == [False]
 
 
-def _protocols(*steps: tuple[float, str, str, int, int], flags: int = -1) -> Result:
+def _protocols(*steps: tuple[Any, ...], flags: int = -1) -> Result:
     hops = [
         Hop(int(1e9 + at * 1000), 0, event, dev, 0xFFFF888100000100, length, *_by(flags))
         for at, event, dev, length, _ in steps
@@ -155,3 +155,33 @@ def test_companions_tell_the_protocol_too() -> None:
     assert sizes(_protocols(entered, came, (500, TX, "v2", 90, 0), started, (505, RX, "e2", 76, 0))) == [1, 2]
     other = (501, "net_dev_start_xmit", "v2", 90, FOUR)
     assert sizes(_protocols(entered, came, (500, TX, "v2", 90, 0), other, (505, RX, "e2", 76, 0))) == [3]
+
+
+PING = ((0.0, TX, "br1", 98, 0), (3.0, TX, "v1", 98, 0), (5.0, RX, "eth0", 84, 0))
+
+
+def test_without_flags_what_is_sent_later_is_taken_for_another_packet() -> None:
+    """perf trace's text says neither the CPU nor whether a process sent: an address of old is likelier a new packet."""
+    again = ((9000.0, TX, "br2", 98, 0), (9003.0, TX, "v2", 98, 0), (9005.0, RX, "eth1", 84, 0))
+    found = _protocols(*PING, *again)
+    assert sizes(found) == [3, 3]
+    assert not found.journeys["uncertain"].any()
+
+
+def test_without_flags_what_is_sent_soon_is_uncertain_unless_it_is_what_happened_next() -> None:
+    routed = ((12.0, TX, "v2", 98, 0), (14.0, RX, "eth1", 84, 0))
+    assert _protocols(*PING, *routed).journeys["uncertain"].tolist() == [False]
+    late = tuple((at + 300, *more) for at, *more in routed)
+    assert _protocols(*PING, *late).journeys["uncertain"].tolist() == [True]
+    assert _protocols(*PING, *late).journeys["complete"].tolist() == [False]
+
+
+def test_without_flags_a_packet_that_waited_for_an_address_is_still_one() -> None:
+    asked = Hop(int(1e9 + 600_000), 0, TX, "v2", 0xFFFF888100000800, 42, *_by(-1))
+    told = Hop(int(1e9 + 1_200_000), 0, RX, "v2", 0xFFFF888100000900, 28, *_by(-1))
+    hops = [
+        Hop(int(1e9 + at * 1000), 0, event, dev, 0xFFFF888100000100, length, *_by(-1))
+        for at, event, dev, length, _ in (*PING, (1210.0, TX, "v2", 98, 0))
+    ]
+    found = follow(table_of([*hops[:3], asked, told, *hops[3:]]), None, Diagnostics())
+    assert sorted(sizes(found)) == [1, 1, 4]
