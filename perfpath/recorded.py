@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from perfpath.errors import InputError, InventoryError
+from perfpath.diagnostics import Diagnostics
+from perfpath.errors import InputError, InventoryError, PerfpathError
 from perfpath.escape import visible
 from perfpath.readers import source as plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from perfpath.netns.inventory import Inventory
     from perfpath.readers.recording import Source
     from perfpath.symbols import Symbols
     from perfpath.tables import Table
 
+CAPTURE, INVENTORY, SYMBOLS = "capture.json", "inventory.json", "symbols.json"
 PACKETS = "packets.pcapng"
 VERDICTS = "verdicts.jsonl"
-VERDICT_KEYS = {
-    *("time_ns", "netns", "id", "family", "table", "chain", "handle"),
-    *("kind", "verdict", "network", "transport", "iif", "oif"),
+T = TypeVar("T")
+VERDICT = {
+    **dict.fromkeys(("time_ns", "netns", "id", "handle", "iif", "oif"), int),
+    **dict.fromkeys(("family", "table", "chain", "kind", "verdict", "network", "transport"), str),
 }
+"""What a line of VERDICTS has, at least."""
 
 
 def open_recording(path: str, *, batch_bytes: int | None = None) -> Source:
@@ -32,7 +37,7 @@ def open_recording(path: str, *, batch_bytes: int | None = None) -> Source:
     beside = Path(path) / PACKETS
     if path == "-" or not beside.is_file() or beside.stat().st_size == 0:
         return found
-    joined: Any = Joined(found, beside, whole=capture_of(path).whole)
+    joined: Any = Joined(found, beside, whole=capture_of(path, Diagnostics()).whole)  # its reader tells what is wrong
     source: Source = joined
     return source
 
@@ -48,31 +53,54 @@ def end_of(recording: str) -> int | None:
     return source.info.last_ns
 
 
-def topology_of(recording: str, given: str | None = None) -> Inventory | None:
-    """The inventory that was named, or that stands in the capture's directory; None where there is neither."""
-    beside = Path(recording) / "inventory.json"
-    if given is None and not beside.is_file():
-        return None
+def topology_of(recording: str, diagnostics: Diagnostics, given: str | None = None) -> Inventory | None:
+    """The inventory that was named, or that stands in the capture's directory; None where there is neither.
+
+    Raises InventoryError where one was named and can't be read.
+    """
     from perfpath.netns.saved import from_json
 
-    path = Path(given) if given else beside
+    if given is None:
+        lacks = "hops are placed without the topology of the host"
+        return _beside(recording, INVENTORY, from_json, lacks, diagnostics)
     try:
-        return from_json(path.read_bytes(), str(path))
+        return from_json(Path(given).read_bytes(), given)
     except OSError as error:
-        raise InventoryError(f"{visible(str(path))}: it can't be read: {error.strerror}") from error
+        raise InventoryError(f"{visible(given)}: it can't be read: {error.strerror}") from error
 
 
-def symbols_of(recording: str) -> Symbols | None:
+def symbols_of(recording: str, diagnostics: Diagnostics) -> Symbols | None:
     """The kernel's symbols that stand in the capture's directory, None where there are none."""
-    beside = Path(recording) / "symbols.json"
-    if not beside.is_file():
-        return None
     from perfpath.symbols import from_json
 
+    lacks = "the kernel's functions have no names"
+    return _beside(recording, SYMBOLS, from_json, lacks, diagnostics)
+
+
+def _beside(
+    recording: str, name: str, read: Callable[[bytes, str], T], lacks: str, diagnostics: Diagnostics
+) -> T | None:
+    """What stands in a capture's directory beside the recording; None where there is nothing, or it is damaged.
+
+    The recording is read all the same: the diagnostics (an error) name the file and what is missing without it.
+    """
+    path = Path(recording) / name
+    if recording == "-" or not path.is_file():
+        return None
     try:
-        return from_json(beside.read_bytes(), str(beside))
+        return read(path.read_bytes(), visible(str(path)))
     except OSError as error:
-        raise InputError(f"{visible(str(beside))}: it can't be read: {error.strerror}") from error
+        lack(diagnostics, name, f"{visible(str(path))}: it can't be read: {error.strerror}", lacks)
+    except PerfpathError as error:
+        lack(diagnostics, name, str(error), lacks)
+    return None
+
+
+def lack(diagnostics: Diagnostics, name: str, why: str, lacks: str) -> None:
+    """Tell that a file beside a recording is of no use."""
+    code = f"unreadable-{name.partition('.')[0]}"
+    advice = "copy the capture's directory anew, or record again"
+    diagnostics.note(code, f"{why}; so {lacks}", severity="error", advice=advice)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,39 +115,52 @@ class Capture:
     whole: bool = False
 
 
-def capture_of(recording: str) -> Capture:
-    """What stands in the capture's directory; nothing where there is none. Raises InputError."""
-    beside = Path(recording) / "capture.json"
-    if not beside.is_file():
-        return Capture()
+def capture_of(recording: str, diagnostics: Diagnostics) -> Capture:
+    """What stands in the capture's directory; nothing where there is none."""
+    lacks = "nobody knows whose packets were followed: all are shown"
+    return _beside(recording, CAPTURE, _capture, lacks, diagnostics) or Capture()
+
+
+def _capture(data: bytes, name: str) -> Capture:
     import json
 
     try:
-        facts = json.loads(beside.read_bytes())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{visible(str(beside))}: it can't be read: {error}") from error
-    facts = facts if isinstance(facts, dict) else {}
+        facts = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{name} is not JSON: {error}") from error
+    if not isinstance(facts, dict):
+        raise InputError(f"{name} holds no facts about a capture")
     pid, by = facts.get("followed"), facts.get("kernel_filter")
-    followed = pid if isinstance(pid, int) and pid > 0 else -1
+    followed = pid if isinstance(pid, int) and 0 < pid < 1 << 31 else -1
     return Capture(
         followed, by if isinstance(by, str) else "", not by and (facts.get("system_wide") is True or followed > 0)
     )
 
 
-def verdicts_of(recording: str) -> list[dict[str, Any]]:
+def verdicts_of(recording: str, diagnostics: Diagnostics) -> list[dict[str, Any]]:
     """What nftables' trace rules told, as it stands in the capture's directory; [] where nothing does."""
+    lacks = "what the trace rules told is missing"
+    return _beside(recording, VERDICTS, _verdicts, lacks, diagnostics) or []
+
+
+def _verdicts(data: bytes, name: str) -> list[dict[str, Any]]:
     import json
 
-    beside = Path(recording) / VERDICTS
-    if not beside.is_file():
-        return []
     try:
-        found = [json.loads(line) for line in beside.read_text(encoding="utf-8").splitlines()]
-    except (OSError, ValueError) as error:
-        raise InputError(f"{visible(str(beside))}: it can't be read: {error}") from error
-    if not all(isinstance(each, dict) and each.keys() >= VERDICT_KEYS for each in found):
-        raise InputError(f"{visible(str(beside))}: a line of it is no verdict of a trace rule: it was changed")
+        found = [json.loads(line) for line in data.decode().splitlines()]
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{name} is not JSON, a line each: {error}") from error
+    if not all(map(_is_verdict, found)):
+        raise InputError(f"{name}: a line of it is no verdict of a trace rule: it was changed")
     return found
+
+
+def _is_verdict(value: Any) -> bool:
+    if not isinstance(value, dict) or not all(type(value.get(key)) is kind for key, kind in VERDICT.items()):
+        return False
+    numbers = (value[key] for key, kind in VERDICT.items() if kind is int)
+    headers = value["network"] + value["transport"]
+    return all(0 <= number < 1 << 63 for number in numbers) and re.fullmatch("([0-9a-f]{2})*", headers) is not None
 
 
 class Joined:
@@ -134,16 +175,14 @@ class Joined:
         return getattr(self._source, name)
 
     def batches(self) -> Iterator[Table]:
-        """EVENTS in time order. Raises InputError where the packets can't be read."""
+        """EVENTS in time order."""
         from perfpath.packets.joiner import Joiner
-        from perfpath.packets.keep import sightings_of
 
         source = self._source
-        try:
-            with self._file.open("rb") as stream:
-                sightings = sightings_of(stream, visible(str(self._file)), source.diagnostics)
-        except OSError as error:
-            raise InputError(f"{visible(str(self._file))}: it can't be read: {error.strerror}") from error
+        sightings = self._sightings()
+        if sightings is None:
+            yield from source.batches()
+            return
         joiner = Joiner(source.packets, source.diagnostics, whole=self._whole)
         nothing = sightings.take(slice(0, 0))
         last = None
@@ -154,3 +193,17 @@ class Joined:
             last = table
         if last is not None:
             yield joiner.close(last, sightings)
+
+    def _sightings(self) -> Table | None:
+        """What the packet sockets saw; None where the file is of no use."""
+        from perfpath.packets.keep import sightings_of
+
+        name, lacks = visible(str(self._file)), "the packets' bytes are missing"
+        try:
+            with self._file.open("rb") as stream:
+                return sightings_of(stream, name, self._source.diagnostics)
+        except OSError as error:
+            lack(self._source.diagnostics, PACKETS, f"{name}: it can't be read: {error.strerror}", lacks)
+        except InputError as error:
+            lack(self._source.diagnostics, PACKETS, str(error), lacks)
+        return None

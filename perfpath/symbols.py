@@ -41,11 +41,14 @@ def from_json(data: bytes, path: str) -> SavedSymbols:
     """What `to_json` wrote. Raises InputError for anything else."""
     try:
         read = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not JSON: {error}") from error
+    try:
         if read["version"] != VERSION:
             raise InputError(f"{path}: symbols of version {read['version']}: this perfpath knows version {VERSION}")
         texts = {int(address, 16): name for address, name in read["symbols"].items()}
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise InputError(f"{path}: these are no symbols that perfpath saved: {error!r}") from error
+        raise InputError(f"{path}: these are no symbols that perfpath saved") from error
     if not all(isinstance(name, str) for name in texts.values()):
         raise InputError(f"{path}: these are no symbols that perfpath saved: a name is no text")
     return SavedSymbols(texts)

@@ -59,7 +59,8 @@ def read(path: str | os.PathLike[str], *, inventory: Inventory | None = None, op
     """Read a recording whole: perf.data (file or directory), or text of perf script, perf trace, ftrace or trace-cmd.
 
     path: "-" is standard input. inventory: the topology it was recorded on; one saved beside the recording is used by
-    itself. Raises InputError where it can't be read, InventoryError where a saved inventory can't.
+    itself. Where something beside the recording can't be read, the diagnostics say so. Raises InputError where the
+    recording can't.
     """
     from perfpath.journeys.tracker import Options
     from perfpath.recorded import open_recording, symbols_of, topology_of, verdicts_of
@@ -71,12 +72,12 @@ def read(path: str | os.PathLike[str], *, inventory: Inventory | None = None, op
     known = replace(
         options or Options(),
         packets=packets,
-        symbols=symbols_of(str(path)),
-        verdicts=verdicts_of(str(path)),
+        symbols=symbols_of(str(path), diagnostics),
+        verdicts=verdicts_of(str(path), diagnostics),
         stacks=getattr(source, "stacks", ()),
         monotonic=info.monotonic,
     )
-    where = inventory or topology_of(str(path))
+    where = inventory or topology_of(str(path), diagnostics)
     return Trace(info, diagnostics, table, lambda: _followed(table, packets, diagnostics, where, known))
 
 

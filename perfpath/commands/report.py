@@ -89,14 +89,15 @@ def show(recording: str, options: argparse.Namespace) -> int:
     if getattr(options, "header", False):
         return _header(source, options)
     shared.contents(options)  # what is wrong with them is said before anything is read
-    from perfpath.recorded import Capture, capture_of, end_of, symbols_of, topology_of, verdicts_of
+    from perfpath.recorded import capture_of, end_of, symbols_of, topology_of, verdicts_of
 
-    inventory = topology_of(recording, getattr(options, "topology", None))
-    capture = capture_of(recording) if recording != "-" else Capture()
+    told = source.diagnostics
+    inventory = topology_of(recording, told, getattr(options, "topology", None))
+    capture = capture_of(recording, told)
     scope = run.FILTERED if capture.kernel_filter else ""
     following = following_in(capture, source, options)
     end_ns = end_of(recording) if streamed and shared.from_the_end(options) else None
-    beside = Beside(inventory, symbols_of(recording), following, scope, verdicts_of(recording), end_ns)
+    beside = Beside(inventory, symbols_of(recording, told), following, scope, verdicts_of(recording, told), end_ns)
     from perfpath.commands.results import opened
 
     with opened(options.output, sys.stdout) as stream:

@@ -35,6 +35,9 @@ SLACK_NS = 300
 PASSED_UP_NS = 5_000_000
 """A packet that a bridge passes up was received so long ago at most."""
 
+TABLE = 1 << 20
+"""Numbers below this are told apart by a table."""
+
 _MAIN = tuple(event.name for event in tracepoints.MAIN)
 _TX, _NETIF_RX = 0, 1
 
@@ -168,12 +171,14 @@ def _after(hops: _Entries, seen: _Entries, sign: int, *, same_cpu: bool, alone: 
     group_of_hop, group_of_seen = _groups(hops, seen, same_cpu=same_cpu)
     used = np.zeros(max(int(group_of_hop.max()), int(group_of_seen.max())) + 1, bool)
     used[group_of_hop] = True
-    wanted = np.flatnonzero(used[group_of_seen])
+    low, high = int(hops.time.min()), int(hops.time.max())
+    wanted = np.flatnonzero(
+        used[group_of_seen] & (seen.time >= low - 2 * FAR_NS) & (seen.time <= high + 2 * FAR_NS)
+    )  # all others fit no hop
     if not len(wanted):
         return np.full(len(hops.rows), -1, np.int64), np.zeros(len(hops.rows), bool)
     seen, group_of_seen = seen.take(wanted), group_of_seen[wanted]
-    low = min(int(hops.time.min()), int(seen.time.min()))
-    high = max(int(hops.time.max()), int(seen.time.max()))
+    low, high = min(low, int(seen.time.min())), max(high, int(seen.time.max()))
     span = high - low + 4 * FAR_NS  # groups never touch
     mine = group_of_hop * span + (hops.time - low if sign > 0 else high - hops.time) + FAR_NS
     theirs = group_of_seen * span + (seen.time - low if sign > 0 else high - seen.time) + FAR_NS
@@ -193,11 +198,19 @@ def _groups(hops: _Entries, seen: _Entries, *, same_cpu: bool) -> tuple[Array, A
         parts.append((hops.cpu + 1, seen.cpu + 1))
     number = np.zeros(len(hops.rows) + len(seen.rows), np.int64)
     for mine, theirs in parts:
-        values = np.concatenate((mine, theirs))
-        used = np.zeros(int(values.max()) + 1, bool)  # small numbers all: a table is quicker than sorting
-        used[values] = True
-        number = number * int(np.count_nonzero(used)) + (np.cumsum(used) - 1)[values]
+        count, codes = _distinct(np.concatenate((mine, theirs)))
+        number = number * count + codes
     return number[: len(hops.rows)], number[len(hops.rows) :]
+
+
+def _distinct(values: Array) -> tuple[int, Array]:
+    """(how many distinct values there are, for each its place among them); none is negative."""
+    if int(values.max()) >= TABLE:  # a packet of 4 GiB, in a damaged file
+        known, codes = np.unique(values, return_inverse=True)
+        return len(known), codes
+    used = np.zeros(int(values.max()) + 1, bool)  # a table is quicker than sorting
+    used[values] = True
+    return int(np.count_nonzero(used)), (np.cumsum(used) - 1)[values]
 
 
 def _runs(mine: Array, theirs: Array, *, strict: bool) -> tuple[Array, Array]:

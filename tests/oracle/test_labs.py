@@ -150,7 +150,8 @@ def judged_with_sockets(name: str, folder: Path, lab: Lab, flows: list[Ping], *,
         argv = [PERFPATH, "record", "-a", "--packets", "socket", "-o", str(capture), "sh", "-c", f"{script} & wait"]
         with Watch(folder) as watch:
             subprocess.run(argv, check=True, capture_output=True, timeout=120)
-        source, inventory = open_recording(str(capture)), topology_of(str(capture))
+        source = open_recording(str(capture))
+        inventory = topology_of(str(capture), source.diagnostics)
         assert inventory is not None
         table = concatenated(list(source.batches()))
         result = follow(table, inventory, source.diagnostics, Options(monotonic=True, packets=source.packets))
