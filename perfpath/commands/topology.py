@@ -37,7 +37,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=FORMATS, default="tree", help="tree is for people; json can be read again")
     parser.add_argument("-o", "--output", metavar="FILE", help="write it here; - is standard output")
     source = parser.add_mutually_exclusive_group()
-    source.add_argument("--from", dest="saved", metavar="FILE", help="a saved inventory.json instead of this host")
+    source.add_argument(
+        "--from", dest="saved", metavar="FILE|DIR", help="a saved inventory.json, or a capture, instead of this host"
+    )
     source.add_argument("--from-ip-json", metavar="FILE|DIR", help="what plain `ip -j -d addr` printed (see above)")
 
 
@@ -50,7 +52,14 @@ def execute(options: argparse.Namespace) -> int:
     diagnostics = Diagnostics()
     inventory = _inventory(options, diagnostics)
     sys.stderr.write("".join(f"perfpath: {line}\n" for line in note_lines(diagnostics)))
-    chosen = None if options.name is None else find(inventory, options.name)
+    try:
+        chosen = None if options.name is None else find(inventory, options.name)
+    except InventoryError as error:
+        if not Path(options.name).exists():
+            raise
+        raise InventoryError(
+            f"{error}; to read a file or a capture of that name: --from {visible(options.name)}"
+        ) from None
     with opened(options.output, sys.stdout) as stream:
         show_topology(options.format, inventory, stream, chosen=chosen)
     return EXIT_OK
@@ -61,10 +70,11 @@ def _inventory(options: argparse.Namespace, diagnostics: Diagnostics) -> Invento
         from perfpath.netns.saved import from_json
 
         path = Path(options.saved)
+        path = path / "inventory.json" if path.is_dir() else path
         try:
-            return from_json(path.read_bytes(), options.saved)
+            return from_json(path.read_bytes(), str(path))
         except OSError as error:
-            raise InventoryError(f"{visible(options.saved)} can't be read: {error.strerror}") from error
+            raise InventoryError(f"{visible(str(path))} can't be read: {error.strerror}") from error
     if options.from_ip_json is not None:
         from perfpath.netns.ip_json import from_ip_json
 

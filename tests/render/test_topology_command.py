@@ -38,12 +38,16 @@ def test_which_veth_belongs_to_which_container(lab: Lab, tmp_path: Path) -> None
 def test_errors_are_one_line(tmp_path: Path) -> None:
     saved = tmp_path / "inventory.json"
     saved.write_text(json.dumps({"format": "perfpath-inventory", "version": 1, "namespaces": []}))
+    empty = tmp_path / "empty"
+    empty.mkdir()
     wrong = tmp_path / "\x1b[31m.json"
     wrong.write_text("{}")
     for arguments, status, message in (
         (("--from", str(saved), "eth9"), EXIT_INVENTORY, "no interface or namespace is called eth9"),
         (("--from", str(tmp_path / "none")), EXIT_INVENTORY, "can't be read: No such file"),
-        (("--from", str(tmp_path)), EXIT_INVENTORY, "can't be read: Is a directory"),
+        (("--from", str(tmp_path), "eth9"), EXIT_INVENTORY, "no interface or namespace is called eth9"),
+        (("--from", str(empty)), EXIT_INVENTORY, "inventory.json can't be read: No such file"),
+        (("--from", str(saved), str(tmp_path)), EXIT_INVENTORY, f"of that name: --from {tmp_path}"),
         (("--from", str(wrong)), EXIT_INVENTORY, r"\x1b[31m.json is not an inventory"),
         (("--from-ip-json", str(wrong)), EXIT_INVENTORY, r"\x1b[31m.json: what stands under"),
         (("--from-ip-json", str(tmp_path / "none")), EXIT_INVENTORY, "can't be read"),
