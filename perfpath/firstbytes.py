@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from perfpath.tables import distinct
+
 if TYPE_CHECKING:
     from perfpath.tables import Array
 
@@ -69,7 +71,7 @@ class FirstBytes:
         self.missed += int(np.count_nonzero((numbers >= 0) & (numbers < kept)))
         wanted = np.flatnonzero(numbers >= kept)
         chunk = np.searchsorted(self._starts, numbers[wanted], side="right") - 1
-        for each in np.unique(chunk).tolist():
+        for each in distinct(chunk).tolist():
             rows = wanted[chunk == each]
             found[rows] = self._chunks[each][numbers[rows] - self._starts[each]]
         return found

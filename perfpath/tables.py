@@ -19,6 +19,22 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 
 
+def distinct(values: Array) -> Array:
+    """The distinct values of a column, ascending: np.unique, without its import of numpy.ma, which takes 8 ms."""
+    ordered = np.sort(values[:1] if values.strides == (0,) else values)
+    first = np.ones(len(ordered), bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    return ordered[first]
+
+
+def among(values: Array, known: Array) -> Array:
+    """bool[n]: which values are among the known ones, which are sorted: np.isin, without its import of numpy.ma."""
+    if not len(known):
+        return np.zeros(len(values), bool)
+    found: Array = known[np.minimum(np.searchsorted(known, values), len(known) - 1)] == values
+    return found
+
+
 class Names:
     """An append-only list of distinct strings: the categories of a column. Codes stay valid as it grows."""
 

@@ -17,6 +17,7 @@ from perfpath.journeys.pair import Pairs, paired, unrivalled
 from perfpath.journeys.paths import Chains, grouped
 from perfpath.journeys.settle import settled, verdicts
 from perfpath.journeys.sightings import OF_SIGHTINGS, Sightings, sighted
+from perfpath.tables import distinct
 
 if TYPE_CHECKING:
     from perfpath.firstbytes import FirstBytes
@@ -84,7 +85,7 @@ def run(
     threads = chaining.kernel_threads(observed.names["comm"], observed["comm"][seen.rows], seen.context)
     locator.know_steps(both_directions(observed.names["event"]) and not fallback)
     if locator.topology is not None and locator.topology.stacked:
-        locator.know_senders(np.unique(observed["task_netns"]).tolist())
+        locator.know_senders(distinct(observed["task_netns"]).tolist())
     told_of = verdicts(seen, observed, caused, packets)
     asked = partial(
         chaining.cut_chains,

@@ -24,7 +24,7 @@ from perfpath.journeys.chains import kernel_threads
 from perfpath.journeys.observe import PROCESS, context_of
 from perfpath.packets.mixing import NONE, mixed, word
 from perfpath.packets.traits import ANSWER, ASK, ERROR, TRAITS
-from perfpath.tables import Table
+from perfpath.tables import Table, among
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -150,7 +150,7 @@ class Known:
     def _learn_questions(self, hops: Table) -> None:
         """Flows of questions for addresses that the command's packets needed, in a namespace they came through."""
         asks = np.flatnonzero((hops["kind"] == ASK) & (hops["netns"] > 0) & (hops["flow"] != NONE))
-        needed = asks[_within(_there(hops, "dst", asks), self.ends)]
+        needed = asks[among(_there(hops, "dst", asks), self.ends)]
         self.flows = np.union1d(self.flows, hops["flow"][needed])
 
     def _learn_neighbours(self, hops: Table) -> None:
@@ -166,7 +166,7 @@ def claimed(facts: Facts, known: Known) -> Array:
     """bool[n]: the journeys that are the command's. What they tell is learnt."""
     mine: Array = facts.journeys["seed"].copy()
     while True:
-        mine |= _any(facts, _within(facts.hops["flow"], known.flows) & (facts.hops["flow"] != NONE))
+        mine |= _any(facts, among(facts.hops["flow"], known.flows) & (facts.hops["flow"] != NONE))
         grew = known.learn(facts, mine)
         more = _waited_for(facts, mine, known) | _released(facts, known)
         more |= _unanswered(facts, known) | _given_up(facts, mine)
@@ -181,7 +181,7 @@ def _linked(hops: Table, count: int, flows: Array) -> Array:
     """The flows of the command's journeys: of each, those that are surely of the same packet as its own one."""
     readable = np.flatnonzero(hops["flow"] != NONE)
     of, flow, identity = (hops[name][readable] for name in ("of", "flow", "identity"))
-    ours = _within(flow, flows)
+    ours = among(flow, flows)
     reference = np.full(count, len(readable))
     np.minimum.at(reference, of, np.where(ours, np.arange(len(of)), len(readable)))
     lowest = np.full(count, len(readable))
@@ -227,7 +227,7 @@ def _released(facts: Facts, known: Known) -> Array:
     begun = np.flatnonzero(hops["first"] & hops["tx"] & ~hops["process"] & (hops["netns"] > 0) & (hops["dst_mac"] >= 0))
     key = _there(hops, "dst_mac", begun)
     foreign = np.unique(hops["flow"][facts.journeys["foreign"][hops["of"]]])
-    candidates = _within(key, np.unique(known.told[:, 0])) & ~_within(hops["flow"][begun], foreign)
+    candidates = among(key, np.unique(known.told[:, 0])) & ~among(hops["flow"][begun], foreign)
     candidates &= _since(hops["time"][begun], known.told[:, 1].astype(np.int64)) <= RELEASED_NS
     for row in np.flatnonzero(candidates).tolist():
         hop = begun[row]
@@ -246,7 +246,7 @@ def _unanswered(facts: Facts, known: Known) -> Array:
     foreign = np.unique(hops["flow"][facts.journeys["foreign"][hops["of"]]])
     for hop, key in zip(errors.tolist(), _there(hops, "src", errors).tolist(), strict=True):
         since = int(hops["time"][hop]) - known.asked.get(key, -UNANSWERED_NS)
-        found[hops["of"][hop]] = 0 <= since <= UNANSWERED_NS and not _within(hops["flow"][[hop]], foreign)[0]
+        found[hops["of"][hop]] = 0 <= since <= UNANSWERED_NS and not among(hops["flow"][[hop]], foreign)[0]
     return found
 
 
@@ -276,12 +276,3 @@ def _any(facts: Facts, of_hops: Array) -> Array:
     found = np.zeros(len(facts.journeys), bool)
     found[facts.hops["of"][of_hops]] = True
     return found
-
-
-def _within(values: Array, known: Array) -> Array:
-    """bool[n]: which values are among those known, which are sorted."""
-    if not len(known):
-        return np.zeros(len(values), bool)
-    place = np.minimum(np.searchsorted(known, values), len(known) - 1)
-    within: Array = known[place] == values
-    return within

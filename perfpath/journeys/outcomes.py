@@ -16,7 +16,7 @@ from perfpath.catalogue import entries
 from perfpath.journeys import chains as chaining
 from perfpath.journeys.endings import Endings, endings, worked_on
 from perfpath.journeys.observe import PROCESS, context_of
-from perfpath.tables import Names, Table, concatenated
+from perfpath.tables import Names, Table, concatenated, distinct
 
 if TYPE_CHECKING:
     from perfpath.diagnostics import Diagnostics
@@ -195,7 +195,7 @@ class Outcomes:
     def _of_causes(self, cause: Array, reply: Array, otherwise: Array) -> Array:
         """The outcome of packets that were freed for these causes. otherwise: what they'd be if they hadn't been."""
         result = otherwise.copy()
-        for number in np.unique(cause).tolist():
+        for number in distinct(cause).tolist():
             each, mine = self.causes.known[number], cause == number
             place = each.place
             if place is not None and place.alarm and place.only != "unseen":
@@ -232,7 +232,7 @@ class Outcomes:
 
     def _why(self, cause: Array) -> dict[str, Array]:
         """reason, location and hook of causes; -1 for none."""
-        used = np.unique(cause[cause >= 0]).tolist()
+        used = distinct(cause[cause >= 0]).tolist()
         columns: dict[str, Array] = {}
         for name in ("reason", "location", "hook"):
             codes = np.full(len(self.causes.known) + 1, -1, dtype=np.int32)  # the last is that of -1
@@ -247,7 +247,7 @@ class Outcomes:
         pid, comm = np.full(len(rows), -1, dtype=np.int32), np.full(len(rows), -1, dtype=np.int32)
         pid[known] = observed["pid"][rows[known]]
         codes = observed["comm"][rows[known]]
-        texts = {code: self._code("end_comm", observed.names["comm"][code]) for code in np.unique(codes).tolist()}
+        texts = {code: self._code("end_comm", observed.names["comm"][code]) for code in distinct(codes).tolist()}
         comm[known] = [texts[code] for code in codes.tolist()]
         return {"end_pid": pid, "end_comm": comm}
 

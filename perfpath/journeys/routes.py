@@ -15,6 +15,7 @@ import numpy as np
 from perfpath.journeys.ends import Ends, asked, ends_of
 from perfpath.journeys.nearest import after
 from perfpath.journeys.scene import WORKING_NS, Joined
+from perfpath.tables import distinct
 
 if TYPE_CHECKING:
     from perfpath.journeys.scene import Scene
@@ -72,7 +73,7 @@ def _of_a_list(scene: Scene, current: int, question: Ends) -> int:
     last = int(np.searchsorted(scene.received, current, side="right"))
     recent = scene.received[max(last - LISTED, 0) : last]
     near = (scene.key[recent] == scene.key[current]) & (scene.time[current] - scene.time[recent] < WORKING_NS)
-    anchors = np.unique(_anchors(scene, recent[near]))
+    anchors = distinct(_anchors(scene, recent[near]))
     anchors = anchors[anchors >= 0]
     ends, _ = ends_of(anchors, scene.observed, scene.packets)
     fits = anchors[_agree(question.take(np.zeros(len(anchors), np.int64)), ends)]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from perfpath.journeys.observe import BURST_BITS, HOP_NAMES, INTERRUPT, PROCESS, UNKNOWN
+from perfpath.tables import among, distinct
 
 if TYPE_CHECKING:
     from perfpath.journeys.losses import Losses
@@ -64,7 +65,9 @@ SENT_TO_RECEIVED = (
 RECEIVED_TO_SENT = (ETHERNET, ETHERNET + TAG, ETHERNET - TAG, 0, TAG)
 ENCAPSULATION = 256  # bytes that tunnels, IPsec, options may add
 DECAPSULATION, LEAST_HEADER = 400, 8
-NEIGHBOUR = (28, 64, 72)  # L3 bytes of an ARP answer, of a neighbour advertisement without and with its option
+NEIGHBOUR = np.array(
+    (28, 64, 72)
+)  # L3 bytes of an ARP answer, of a neighbour advertisement without and with its option
 NESTED_NS = 20_000  # a device that sends through another does so within this time
 DIRECT_NS = 1_000_000
 SOON_NS = 100_000  # a softirq that isn't interrupted forwards within this time
@@ -285,7 +288,7 @@ def waited(seen: Sightings, steps: Steps) -> Array:
     )
     asked, found = seen.numbered(seen.cpu_before[forwarded])
     told = found & ~seen.tx[asked] & (seen.dev[asked] == seen.dev[forwarded])
-    told &= np.isin(seen.length[asked], NEIGHBOUR) & (seen.length[asked] + ETHERNET != seen.length[forwarded])
+    told &= among(seen.length[asked], NEIGHBOUR) & (seen.length[asked] + ETHERNET != seen.length[forwarded])
     result[forwarded[told]] = True
     return result
 
@@ -301,7 +304,7 @@ def overtaken(seen: Sightings, steps: Steps, cut: Array) -> Array:
     if not len(late):
         return result
     sure = np.flatnonzero(from_queue & (steps.strong | ~seen.tx))
-    for cpu in np.unique(seen.cpu[late]).tolist():
+    for cpu in distinct(seen.cpu[late]).tolist():
         mine = sure[seen.cpu[sure] == cpu]
         mine = mine[np.argsort(seen.seq[mine])]
         newest = np.maximum.accumulate(seen.seq[mine - 1])  # of what is known to be done when, the last to come in

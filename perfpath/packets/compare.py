@@ -106,11 +106,11 @@ def answers(request: Table, reply: Table) -> Array:
     back = both(reverses(request, reply), equal(request["proto"], reply["proto"]))
     ports = both(equal(request["sport"], reply["dport"]), equal(request["dport"], reply["sport"]))
     echo = both(equal(request["icmp_id"], reply["icmp_id"]), equal(request["icmp_seq"], reply["icmp_seq"]))
-    proto, is_ip = request["proto"], np.isin(request["ethertype"], (IPV4, IPV6))
+    proto, is_ip = request["proto"], (request["ethertype"] == IPV4) | (request["ethertype"] == IPV6)
     unread = (request["ethertype"] == 0) | (is_ip & (proto < 0)) | (request["frag_offset"] > 0)
     control = is_ip & ((proto == ICMP) | (proto == ICMP6))
     return np.select(
-        [request["ethertype"] == ARP, unread, control, proto == TCP, np.isin(proto, (UDP, SCTP))],
+        [request["ethertype"] == ARP, unread, control, proto == TCP, (proto == UDP) | (proto == SCTP)],
         [
             _arp_answer(request, reply),
             np.full(len(request), UNKNOWN),

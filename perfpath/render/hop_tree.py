@@ -15,6 +15,7 @@ import numpy as np
 from perfpath.render.drops import harmless_rows
 from perfpath.render.groups import bounds
 from perfpath.render.paths import steps_of
+from perfpath.tables import distinct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,7 +98,7 @@ class HopTree:
         dropped &= (journeys["outcome"] >= 0) & ~harmless
         self.incomplete += int(np.count_nonzero(seen & ~journeys["complete"]))
         rows = np.flatnonzero(seen)
-        for path in np.unique(journeys["path"][rows]).tolist():
+        for path in distinct(journeys["path"][rows]).tolist():
             mine = rows[journeys["path"][rows] == path]
             hops = int(journeys["hops"][mine[0]])
             at = edges[mine][:, None] + np.arange(hops)

@@ -23,6 +23,7 @@ from perfpath.render.line import Line, printable
 from perfpath.render.paths import Path, Step, steps_of
 from perfpath.render.places import UNKNOWN
 from perfpath.render.quantities import count, duration
+from perfpath.tables import distinct
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -101,7 +102,7 @@ class LatencyWriter:
         result = update.closed
         journeys, edges = result.journeys, bounds(result.hops, result.journeys)
         rows = np.flatnonzero(journeys["hops"] > 1)
-        for path in np.unique(journeys["path"][rows]).tolist():
+        for path in distinct(journeys["path"][rows]).tolist():
             mine = rows[journeys["path"][rows] == path]
             self._add(result, edges[mine], int(journeys["hops"][mine[0]]))
 

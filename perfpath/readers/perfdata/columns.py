@@ -30,7 +30,7 @@ def missing(name: str, length: int, dtype: np.dtype[np.generic] | None = None) -
     """A column that some events don't have: the schema's sentinel; in a requested field's 0, None, or -1 for texts."""
     if name in DECLARED:
         declared, sentinel = DECLARED[name]
-        return np.full(length, sentinel, np.int64).astype(declared)
+        return np.full(length, sentinel, declared)
     if dtype is None or dtype.kind == "O":
         return np.full(length, None, object)
     return np.full(length, -1 if dtype == np.int32 else 0, dtype)

@@ -17,6 +17,7 @@ import numpy as np
 
 from perfpath.readers.perfdata.columns import without
 from perfpath.readers.perfdata.timeline import BEFORE_ALL
+from perfpath.tables import among, distinct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,20 +107,20 @@ class Duplicates:
     def _repeated(self, buffer: npt.NDArray[np.uint8], columns: Columns, rounds: Offsets, doubtful: Array) -> list[int]:
         """Of the doubtful rows those whose record is known from an earlier round."""
         at, times, cpus = columns["at"], columns["time_ns"], columns["cpu"]
-        asked = np.unique(times[doubtful])
-        tails = [(cpu, tail) for cpu in np.unique(cpus[doubtful]).tolist() for tail in self._tails.get(cpu, ())]
-        rows = np.flatnonzero(np.isin(times, asked))
-        of_tails = [np.flatnonzero(np.isin(tail.times, asked)) for _, tail in tails]
+        asked = distinct(times[doubtful])
+        tails = [(cpu, tail) for cpu in distinct(cpus[doubtful]).tolist() for tail in self._tails.get(cpu, ())]
+        rows = np.flatnonzero(among(times, asked))
+        of_tails = [np.flatnonzero(among(tail.times, asked)) for _, tail in tails]
         alike = [times[rows], *(tail.times[found] for (_, tail), found in zip(tails, of_tails, strict=True))]
         known, counts = np.unique(np.concatenate(alike), return_counts=True)
         twice = known[counts > 1]
         first: dict[tuple[int, bytes], int] = {}  # record of a CPU -> the round it was first in
         for (cpu, tail), found in zip(tails, of_tails, strict=True):
-            for row in found[np.isin(tail.times[found], twice)].tolist():
+            for row in found[among(tail.times[found], twice)].tolist():
                 record = self._record(tail.data, int(tail.starts[row]))
                 first.setdefault((cpu, record), int(tail.rounds[row]))
         again = []
-        rows = rows[np.isin(times[rows], twice)]
+        rows = rows[among(times[rows], twice)]
         for row, round_ in zip(rows.tolist(), self._rounds_of(at[rows], rounds).tolist(), strict=True):
             key = int(cpus[row]), self._record(buffer.data, int(at[row]))
             if key in first and (first[key] < round_ or not self.by_rounds):

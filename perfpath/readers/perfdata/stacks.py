@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from perfpath.readers.perfdata.gather import windows
+from perfpath.tables import distinct
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -38,7 +39,7 @@ class Stacks:
         The chains are inside the buffer: their samples have been checked.
         """
         numbers = np.full(len(at), -1, np.int32)
-        for length in np.unique(lengths).tolist():
+        for length in distinct(lengths).tolist():
             rows = np.flatnonzero(lengths == length)
             if length:
                 numbers[rows] = self._of_length(windows(buffer, at[rows], 8 * length), length, order)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from perfpath.tables import distinct
+
 if TYPE_CHECKING:
     from perfpath.tables import Array
 
@@ -76,7 +78,7 @@ class _Index:
         self._now: Array | None = None
         self._tids, self._first, self._count = np.unique(tid[order], return_index=True, return_counts=True)
         # times become ranks, so that thread and time fit in one sortable number
-        self._ranks = np.unique(self._time)
+        self._ranks = distinct(self._time)
         self._last = self._first + self._count - 1
         thread = np.repeat(np.arange(len(self._tids)), self._count)
         self._key = thread * (len(self._ranks) + 1) + np.searchsorted(self._ranks, self._time, "right")
