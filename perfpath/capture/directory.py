@@ -10,10 +10,12 @@ DIR/capture.json    versions, command, losses; written last: where it is missing
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from perfpath.errors import OutputError
 from perfpath.escape import visible
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FORMAT_VERSION = 1
-RESERVE = ".reserve"
 RESERVED = 1 << 18
 """Bytes kept free on a disk that may fill up, for the files that are written last."""
 STREAMS = {"record": "perf.data", "trace": "trace.txt"}
@@ -35,36 +36,35 @@ FILES = {
     "symbols.json",
     "verdicts.jsonl",
     "capture.json",
-    RESERVE,
 }
 
 
 class CaptureDirectory:
     """A capture being written. The directory is its owner's alone (0700, files 0600).
 
-    force: a capture that is there already is replaced. Raises OutputError where it exists and is not empty (with force:
-    holds anything but a capture), or can't be written.
+    force: a capture that is there already is replaced, once there is something to write. Raises OutputError where it
+    exists and is not empty (with force: holds anything but a capture), or can't be written.
     """
 
     def __init__(self, path: str, *, force: bool = False) -> None:
         self.path = Path(path)
         self.size = 0  # bytes of the stream
         self._stream = -1
+        self._written = False
         try:
+            self._made = not self.path.exists()
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            there = [each.name for each in self.path.iterdir()]
-            strange = sorted(set(there) - FILES)
+            self._old = [each.name for each in self.path.iterdir()]
+            strange = sorted(set(self._old) - FILES)
             if strange and force:
                 raise OutputError(
                     f"{visible(path)} holds what is no capture ({visible(strange[0])}): it isn't replaced"
                 )
-            if there and not force:
+            if self._old and not force:
                 raise OutputError(f"{visible(path)} is not empty: name a new directory, or replace it with --force")
-            for name in there:
-                (self.path / name).unlink()
+            self._reserve = _reserved(self.path)
         except OSError as error:
             raise self._failed(error) from error
-        self._keep_free()
 
     def begin(self, backend: str) -> None:
         """Open the file for a backend's stream."""
@@ -81,21 +81,9 @@ class CaptureDirectory:
         except OSError as error:
             raise self._failed(error) from error
 
-    def _keep_free(self) -> None:
-        descriptor = self._open(RESERVE)
-        try:
-            os.posix_fallocate(descriptor, 0, RESERVED)
-        except OSError:  # what fits: a disk as full as that will be noticed soon
-            os.truncate(descriptor, 0)
-        finally:
-            os.close(descriptor)
-
-    def _use_reserve(self) -> None:
-        (self.path / RESERVE).unlink(missing_ok=True)
-
     def save(self, name: str, text: str) -> None:
         """Write one of the files that are written last."""
-        self._use_reserve()
+        self._reserve.close()
         descriptor = self._open(name)
         try:
             os.write(descriptor, text.encode("utf-8"))
@@ -114,17 +102,33 @@ class CaptureDirectory:
         self.save("capture.json", json.dumps({"format_version": FORMAT_VERSION, **facts}, indent=1) + "\n")
 
     def close(self) -> None:
-        """Close the stream's file; what was written stays."""
+        """Close the stream's file; what was written stays. Where nothing was, the directory goes, were it ours."""
         if self._stream >= 0:
             os.close(self._stream)
             self._stream = -1
-        self._use_reserve()
+        self._reserve.close()
+        if self._made and not self._written:
+            with contextlib.suppress(OSError):  # somebody else has written there
+                self.path.rmdir()
 
     def _open(self, name: str) -> int:
         try:
+            while self._old:
+                (self.path / self._old.pop()).unlink()
+            self._written = True
             return os.open(self.path / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise self._failed(error) from error
 
     def _failed(self, error: OSError) -> OutputError:
         return OutputError(f"the capture can't be written to {visible(str(self.path))}: {error.strerror}")
+
+
+def _reserved(place: Path) -> BinaryIO:
+    """A file without a name that takes room on the disk until it is closed, also by our death."""
+    reserve = tempfile.TemporaryFile(dir=place)  # noqa: SIM115 - closed when its room is needed
+    try:
+        os.posix_fallocate(reserve.fileno(), 0, RESERVED)
+    except OSError:  # what fits: a disk as full as that will be noticed soon
+        os.truncate(reserve.fileno(), 0)
+    return cast("BinaryIO", reserve)

@@ -76,13 +76,13 @@ def execute(options: argparse.Namespace) -> int:
         session.start()
         with watched(session.diagnostics) as watch:
             packets = None if main else run.sighted(options, watch, session, stack)
+            heard = run.listened(options, watch, session, stack)
+            session.release()  # nothing is written, and no older capture replaced, before there is something to record
+            directory.begin(session.backend)
             if packets is not None:
                 packets.keep(directory)
-            heard = run.listened(options, watch, session, stack)
             if heard is not None:
                 heard.keep(directory)
-            session.release()
-            directory.begin(session.backend)
             writer = Writer(session, directory, packets, heard)
             writer.write_all(Limits(options.duration, options.max_size))
         finish(directory, session, watch.inventory)

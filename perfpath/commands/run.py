@@ -173,13 +173,12 @@ def trace(command: tuple[str, ...], options: argparse.Namespace) -> int:
         kept = _kept(getattr(options, "save", None), stack)
         with watched(session.diagnostics) as watch:
             packets = None if main else sighted(options, watch, session, stack)
-            if packets is not None and kept is not None:
-                packets.keep(kept)
             heard = listened(options, watch, session, stack)
-            if heard is not None and kept is not None:
-                heard.keep(kept)
             live = Live(session, watch, stream, options, packets)
             live.heard = heard
+            for each in (packets, heard):
+                if each is not None and kept is not None:
+                    each.keep(kept)
             live.show(kept)
         diagnostics = live.finish()
         if kept:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,6 +63,42 @@ def test_a_capture_is_replaced_where_that_is_asked_for_and_nothing_else_is(tmp_p
     assert "letter" in done.stderr
     assert (tmp_path / "x" / "letter").read_text() == "dear"
     assert (tmp_path / "x" / "perf.data").exists()
+
+
+@pytest.mark.perf
+@pytest.mark.parametrize(("command", "status"), [(("nosuch",), 127), (("--perf", "/nope", "true"), 5)])
+def test_what_never_began_leaves_nothing_and_replaces_nothing(
+    tmp_path: Path, command: tuple[str, ...], status: int
+) -> None:
+    for option in (("record", "-o"), ("-o", "out", "--save")):
+        assert perfpath(*option, "new", *command, folder=tmp_path).returncode == status
+        assert not (tmp_path / "new").exists()
+    assert perfpath("record", "-o", "old", "true", folder=tmp_path).returncode == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "old").iterdir()}
+    assert perfpath("record", "--force", "-o", "old", *command, folder=tmp_path).returncode == status
+    assert {path.name: path.read_bytes() for path in (tmp_path / "old").iterdir()} == before
+
+
+@pytest.mark.perf
+def test_a_killed_one_leaves_what_it_had_and_nothing_else(tmp_path: Path) -> None:
+    argv = [PERFPATH, "record", "-o", "x", "ping", "-q", "-i", "0.01", "127.0.0.1"]
+    with subprocess.Popen(argv, cwd=tmp_path, stdout=subprocess.DEVNULL) as run:
+        stream = tmp_path / "x" / "perf.data"
+        limit = time.monotonic() + 60
+        while not stream.exists() or stream.stat().st_size < 200_000:
+            assert time.monotonic() < limit
+            time.sleep(0.01)
+        (child,) = (int(each) for each in pings(run.pid))
+        run.kill()
+    os.kill(child, signal.SIGKILL)  # the command is the user's: it goes on without us
+    assert {path.name for path in (tmp_path / "x").iterdir()} <= {"perf.data", "packets.pcapng"}
+    assert journeys(tmp_path / "x") > 10
+
+
+def pings(parent: int) -> list[str]:
+    """The pids of its children that are pings."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return [pid for pid in children if Path(f"/proc/{pid}/comm").read_text() == "ping\n"]
 
 
 @pytest.fixture

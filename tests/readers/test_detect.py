@@ -167,3 +167,11 @@ def test_a_perf_data_directory(tmp_path: Path) -> None:
     if subprocess.run(command, capture_output=True, check=False).returncode:
         pytest.skip("this perf can't record into a directory")
     assert "directory" in open_recording(str(folder)).info.format
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_nothing_but_a_pipes_header_is_no_empty_recording(order: str, tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(struct.pack(f"{order}QQ", int.from_bytes(b"PERFILE2", "little"), 16))
+    source = open_recording(str(tmp_path / "x"))
+    assert [len(table) for table in source.batches()] in ([], [0])
+    assert source.diagnostics.notes["cut-short"].severity == "error"

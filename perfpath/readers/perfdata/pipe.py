@@ -64,4 +64,11 @@ class PipeDecoder(Recorded):
         if self._decoder is None or self._stream is None:
             raise InputError(f"{self.info.path}: the recording ends before its header ({len(self._head)} bytes)")
         self._stream.close()
+        if not self._state.attrs:
+            self._state.diagnostics.note(
+                "cut-short",
+                "the recording ends before perf has written which events it is of: nothing in it can be read",
+                severity="error",
+                advice="record again, or copy it whole",
+            )
         return self._decoder.close()
