@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Array = npt.NDArray[Any]
+COPIES_ON_WRITE = 3  # pandas' version from which it does
 
 
 def distinct(values: Array) -> Array:
@@ -103,10 +104,10 @@ class Columns(MutableMapping[str, Array]):
     def __len__(self) -> int:
         return len(self._columns)
 
-    def unshared(self, name: str) -> Array:
-        """A column that nobody else has: a copy, or made for this once where it wasn't made yet."""
+    def once(self, name: str) -> Array:
+        """A column as it is, or made for this once where it wasn't made yet."""
         column = self._columns[name]
-        return column.make() if isinstance(column, Later) else np.array(column)
+        return column.make() if isinstance(column, Later) else column
 
     def extended(self, more: dict[str, Array]) -> Columns:
         """The same with columns added or replaced; what wasn't made stays so."""
@@ -135,11 +136,12 @@ class Table:
     Tables from one source share their `Names`, so that they concatenate without recoding.
     """
 
-    __slots__ = ("columns", "names")
+    __slots__ = ("_frame", "columns", "names")
 
     def __init__(self, columns: MutableMapping[str, Array], names: dict[str, Names]) -> None:
         self.columns = columns
         self.names = names
+        self._frame: pd.DataFrame | None = None
 
     @classmethod
     def filled(
@@ -193,17 +195,25 @@ class Table:
         return [known[code] for code in self.columns[column].tolist()]
 
     def to_pandas(self) -> pd.DataFrame:
-        """The same as a DataFrame; category columns become pandas categoricals."""
+        """The same as a DataFrame; category columns become pandas categoricals.
+
+        pandas 3 copies a column only when it is written to, as long as another frame has it: ours, which is kept.
+        """
         import pandas as pd
 
+        if self._frame is not None:
+            return self._frame.copy(deep=False)
         columns = self.columns if isinstance(self.columns, Columns) else Columns(dict(self.columns), len(self))
         frame = {
             name: pd.Categorical.from_codes(array, categories=pd.Index(self.names[name].texts, dtype="object"))
             if name in self.names
             else array
-            for name, array in ((name, np.ascontiguousarray(columns.unshared(name))) for name in columns)
+            for name, array in ((name, np.ascontiguousarray(columns.once(name))) for name in columns)
         }
-        return pd.DataFrame(frame, copy=False)
+        if int(pd.__version__.partition(".")[0]) < COPIES_ON_WRITE:
+            return pd.DataFrame(frame, copy=True)
+        self._frame = pd.DataFrame(frame, copy=False)
+        return self._frame.copy(deep=False)
 
 
 def concatenated(tables: Sequence[Table]) -> Table:

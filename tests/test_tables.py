@@ -1,9 +1,11 @@
 """Tables of numpy columns."""
 
 import numpy as np
+import pandas as pd
+import pytest
 
 from perfpath import schema
-from perfpath.tables import Later, Names, Table, concatenated
+from perfpath.tables import COPIES_ON_WRITE, Later, Names, Table, concatenated
 
 
 def events(times: list[int], devs: list[str], names: dict[str, Names]) -> Table:
@@ -25,6 +27,25 @@ def test_addresses_survive_pandas_exactly() -> None:
     frame = table.to_pandas()
     assert int(frame["skbaddr"].iloc[0]) == address
     assert frame["dev"].astype(object).tolist() == ["a"]
+
+
+def test_what_is_written_to_a_frame_stays_in_it() -> None:
+    table = events([1, 2], ["a", "b"], {}).extended(len=np.array([60, 70], dtype=np.uint32))
+    frame, other = table.to_pandas(), table.to_pandas()
+    frame.loc[0, "len"] = 99
+    frame.loc[1, "time_ns"] = 5
+    frame.loc[0, "dev"] = "b"
+    frame["len"] += 1
+    assert frame["len"].tolist() == [100, 71]
+    assert other["len"].tolist() == table["len"].tolist() == [60, 70]
+    assert other["time_ns"].tolist() == table["time_ns"].tolist() == [1, 2]
+    assert other["dev"].tolist() == table.texts("dev") == ["a", "b"]
+
+
+@pytest.mark.skipif(int(pd.__version__.split(".")[0]) < COPIES_ON_WRITE, reason="this pandas doesn't copy on write")
+def test_a_frame_holds_the_tables_own_columns() -> None:
+    table = events([1, 2], ["a", "b"], {})
+    assert np.shares_memory(table.to_pandas()["time_ns"].to_numpy(), table["time_ns"])
 
 
 def test_concatenation_fills_what_a_table_lacks() -> None:
