@@ -160,6 +160,7 @@ def test_kill_9_leaves_no_perf(driver: Driver) -> None:
     with subprocess.Popen(traced.argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
         assert running.stdout is not None
         running.stdout.readline()
+        until(lambda: "cat" in map(program, descendants(running.pid)), "the shell has become cat")
         family = descendants(running.pid)
         command = [pid for pid in family if program(pid) == "cat"]
         assert len(perfs(running.pid)) == len(command) == 1
