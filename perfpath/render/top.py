@@ -35,6 +35,8 @@ WIDE = 110  # cells: in less there is no room for deviations and the latest time
 LEAST_DEVICE, LEAST_PLACE = 16, 9  # cells
 FOOT = 7  # lines of a screen that are no hops: the head, remarks, the keys, an empty one, the cursor
 NUMBERS = ("packets", "lost after", "last", "avg", "best", "worst")
+SPARE = ("best", "worst", "last", "avg", "packets")
+"""What a narrow terminal goes without, in this order: a number is shown whole or not at all."""
 
 
 class TopWriter:
@@ -104,30 +106,37 @@ class TopWriter:
         wide = not self._console.is_terminal or self._console.width >= WIDE
         gap = 2 if wide else 1
         table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
-        names = ("device", "namespace", *NUMBERS, *(("stdev", "latest") if wide else ()))
-        for name in names:
-            table.add_column(name, justify="right" if name in (*NUMBERS, "stdev") else "left", no_wrap=True)
+        names = ["device", "namespace", *NUMBERS, *(("stdev", "latest") if wide else ())]
         rows = list(self._tree.lines(by_loss=self._by_loss))
         cells = [self._row(depth, node)[: len(names)] for depth, node in rows[:most]]
-        for row in self._fitted(names, cells, gap):
+        for name in self._fitted(names, cells, gap):
+            table.add_column(name, justify="right" if name in (*NUMBERS, "stdev") else "left", no_wrap=True)
+        for row in cells:
             table.add_row(*row)
         if most is not None and len(rows) > most:
             table.caption = Text(f"... {len(rows) - most:,} more", DIM)
             table.caption_justify = "left"
         return table
 
-    def _fitted(self, names: tuple[str, ...], rows: list[list[Text]], gap: int) -> list[list[Text]]:
-        """The rows with devices (and then namespaces) cut where a terminal has no room: numbers stay whole."""
+    def _fitted(self, names: list[str], rows: list[list[Text]], gap: int) -> list[str]:
+        """Make it fit into a terminal: devices and namespaces are cut, then columns go; gives the names left."""
         if not self._console.is_terminal:
-            return rows
+            return names
         widths = [max(map(cell_len, (name, *(row[at].plain for row in rows)))) for at, name in enumerate(names)]
         over = sum(widths) + gap * (len(names) - 1) - self._console.width
         for at, least in ((0, LEAST_DEVICE), (1, LEAST_PLACE)):
-            keep = max(widths[at] - max(over, 0), least)
-            over -= max(widths[at] - keep, 0)
+            keep = max(widths[at] - max(over, 0), min(least, widths[at]))
+            over -= widths[at] - keep
             for row in rows if keep < widths[at] else ():
                 row[at].truncate(keep, overflow="ellipsis")
-        return rows
+        for name in SPARE:
+            if over > 0 and name in names:
+                at = names.index(name)
+                over -= widths.pop(at) + gap
+                names = [*names[:at], *names[at + 1 :]]
+                for row in rows:
+                    del row[at]
+        return names
 
     def _remarks(self) -> list[Text]:
         """What the table doesn't count."""

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import io
+from typing import TYPE_CHECKING, Any, cast
 
+import pytest
+from rich.console import Console
+
+from perfpath.readers.recording import Info
 from perfpath.render import hop_tree
 from perfpath.render.hop_tree import HopTree
+from perfpath.render.places import Namer
+from perfpath.render.progress import whole
+from perfpath.render.top import TopWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import pytest
 
 
 def test_ways_that_begin_alike_share_hops(story: Any) -> None:
@@ -38,3 +44,21 @@ def test_the_table_in_a_pipe_is_never_cut(shown: Callable[..., str], story: Any)
     assert name in text
     assert "9.00 us" in text
     assert "1 packet, 2 hops" in text
+
+
+@pytest.mark.parametrize("width", [30, 40, 46, 60, 80, 109, 120])
+def test_on_a_terminal_numbers_are_whole_or_not_there(story: Any, width: int) -> None:
+    for number in range(1234):
+        story.packet(
+            f"tx veth-with-a-name host {number * 10}", f"rx eth0 web {number * 10 + 7}", netns_name="a-namespace"
+        )
+    console = Console(file=io.StringIO(), force_terminal=True, color_system=None, width=width)
+    writer = TopWriter(console, Namer(None), Info("perf.data"))
+    writer.show(whole(story.result()))
+    console.print(writer.table())
+    _, first, second = cast("io.StringIO", console.file).getvalue().splitlines()[:3]
+    assert max(map(len, (first.rstrip(), second.rstrip()))) <= width
+    numbers = [word for word in f"{first} {second}".split() if word[0].isdigit()]
+    assert set(numbers) <= {"1,234", "0", "7.00"}
+    assert ("1,234" in numbers) == (width >= 46)
+    assert ("7.00" in numbers) == (width >= 60)
