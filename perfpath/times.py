@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from warnings import catch_warnings, simplefilter
 
 from perfpath.errors import UsageError
 
@@ -22,6 +23,8 @@ UNITS: dict[str, int] = {
     "h": 3600 * 10**9,
 }
 NUMBER = re.compile(r"([+-]?)(\d+)(?:\.(\d+))?\s*([a-z]*)", re.ASCII)
+
+FINER = re.compile(r":\d\d[.,]\d{6}(\d{1,3})(?!\d)", re.ASCII)
 
 
 def nanoseconds(text: str) -> int:
@@ -42,7 +45,7 @@ def moment(text: str, info: Info) -> int:
     """A point in time on the recording's clock, in ns.
 
     text: perf seconds ("4843.359"), relative to the first event ("+1.5s") or to the last ("-200ms"), or a wall-clock
-    time in any form dateutil reads (local time zone where it names none).
+    time in any form dateutil reads (in the local time zone and of the recording's day where it names none).
     Raises UsageError where the text is none of these, or the recording can't tell wall-clock time or its end.
     """
     text = text.strip()
@@ -65,25 +68,42 @@ def _known(edge: int | None, text: str, which: str) -> int:
 
 
 def _wall(text: str, info: Info) -> int:
-    from dateutil import parser
-
-    try:
-        when = parser.parse(text)
-    except (ValueError, OverflowError) as error:
-        raise UsageError(
-            f"{text!r} is no time: write perf seconds (4843.359), +1.5s from the beginning, -200ms from the end, "
-            "or a date and time"
-        ) from error
+    when = _read(text, info)
     if info.wall_offset_ns is None:
         raise UsageError(
             f"{text!r} is a wall-clock time, and this recording doesn't say when its clock started "
             "(perf record -k CLOCK_MONOTONIC does): use perf seconds, or +SPAN from the beginning"
         )
-    if when.tzinfo is None:
-        when = when.astimezone()
-    span = when - datetime(1970, 1, 1, tzinfo=UTC)
+    span = when.astimezone() - datetime(1970, 1, 1, tzinfo=UTC)
+    finer = FINER.search(text)  # than dateutil reads
+    rest = int(finer[1].ljust(3, "0")) if finer else 0
     whole = (span.days * 86400 + span.seconds) * 10**9 + span.microseconds * 1000
-    return whole - info.wall_offset_ns
+    return whole + rest - info.wall_offset_ns
+
+
+def _read(text: str, info: Info) -> datetime:
+    """What dateutil reads, of the day the recording begins where it names none."""
+    from dateutil import parser
+
+    begins = ((info.first_ns or 0) + info.wall_offset_ns) // 10**9 if info.wall_offset_ns is not None else 0
+    day = datetime.fromtimestamp(begins, UTC).astimezone().replace(tzinfo=None, hour=0, minute=0, second=0)
+    try:
+        with catch_warnings():
+            simplefilter("error", parser.UnknownTimezoneWarning)
+            when = parser.parse(text, default=day)
+            if when.tzinfo is not None:
+                day = datetime.fromtimestamp(begins, when.tzinfo).replace(tzinfo=None, hour=0, minute=0, second=0)
+                when = parser.parse(text, default=day)
+    except parser.UnknownTimezoneWarning as error:
+        raise UsageError(
+            f"{text!r} names a time zone that is not known here: write its offset, such as +01:00"
+        ) from error
+    except (ValueError, OverflowError) as error:
+        raise UsageError(
+            f"{text!r} is no time: write perf seconds (4843.359), +1.5s from the beginning, -200ms from the end, "
+            "or a date and time"
+        ) from error
+    return when
 
 
 def iso8601(time_ns: int, wall_offset_ns: int) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,11 +41,37 @@ def test_what_is_no_span_is_said(text: str) -> None:
         ("-200ms", 4_800_000_000),
         ("4.25", 4_250_000_000),
         ("2023-11-14T22:13:22Z", 2_000_000_000),
+        ("2023-11-14T22:13:22.000000001Z", 2_000_000_001),
+        ("2023-11-15 03:43:22,5000004+05:30", 2_500_000_400),
         ("Tue, 14 Nov 2023 23:13:22.5 +0100", 2_500_000_000),
+        ("Nov 14 2023 10:13:22 PM UTC", 2_000_000_000),
+        ("14:13:22-08:00 14.11.2023", 2_000_000_000),
+        ("20231114T221322Z", 2_000_000_000),
+        ("22:13:22Z", 2_000_000_000),
+        ("04:13:22+06:00", 2_000_000_000),  # the 15th there
+        ("Nov 14 22:13:22 GMT", 2_000_000_000),
     ],
 )
 def test_moments(text: str, time_ns: int) -> None:
     assert moment(text, INFO) == time_ns
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata", "America/Los_Angeles"])
+def test_times_without_a_zone_are_local(monkeypatch: pytest.MonkeyPatch, zone: str) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        shown = iso8601(2_000_000_000, INFO.wall_offset_ns or 0)
+        date, clock = shown[:29].split("T")
+        assert {moment(text, INFO) for text in (shown, f"{date} {clock}", clock)} == {2_000_000_000}
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_a_zone_that_is_not_known_is_said() -> None:
+    with pytest.raises(UsageError, match="time zone"):
+        moment("2023-11-14 22:13:22 XYZT", INFO)
 
 
 def test_moments_that_the_recording_cannot_place() -> None:
@@ -56,5 +84,5 @@ def test_moments_that_the_recording_cannot_place() -> None:
 @given(st.integers(0, 2**61))
 def test_iso_times_read_back(time_ns: int) -> None:
     text = iso8601(time_ns, 0)
-    assert moment(text[:19] + text[29:], INFO) == time_ns // 10**9 * 10**9 - (INFO.wall_offset_ns or 0)
+    assert moment(text, INFO) == time_ns - (INFO.wall_offset_ns or 0)
     assert text[20:29] == f"{time_ns % 10**9:09d}"
