@@ -23,8 +23,9 @@ READ = (  # 33 is SO_RCVBUFFORCE, which Python has no name for
     "n = 0\nwhile s.recv(2000) != b'end': n += 1\nprint(n)"
 )
 SEND = (
-    "import socket, sys\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.connect((sys.argv[1], 7777))\n"
-    "for _ in range(int(sys.argv[2])): s.send(b'x' * 100)\ns.send(b'end')"
+    "import socket, sys, time\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.connect((sys.argv[1], 7777))\n"
+    "for n in range(int(sys.argv[2])):\n    s.send(b'x' * 100)\n    if n % 50 == 0: time.sleep(float(sys.argv[3]))\n"
+    "s.send(b'end')"
 )
 BYTES = 200_000
 TAKE = (
@@ -46,17 +47,21 @@ def test_sent_is_dropped_and_received(lab: Lab, tmp_path: Path) -> None:
     lab.address(right, "wan0", f"{net[2]}/24")
     lab.run(left, "ping", "-c1", "-W2", str(net[2]))
     lab.run(right, "nft", "-f", "-", stdin=RULES)
-    kept = str(tmp_path / "kept")
-    record = [PERFPATH, "record", "--complete", "--packets", "none", "-a", "-o", kept]
-    with subprocess.Popen(lab.command(right, sys.executable, "-c", READ), stdout=subprocess.PIPE, text=True) as reader:
-        assert reader.stdout
-        reader.stdout.readline()
-        sender = lab.command(left, sys.executable, "-c", SEND, str(net[2]), str(COUNT))
-        subprocess.run([*record, *sender], check=True, capture_output=True, timeout=120)
-        assert int(reader.stdout.readline()) == COUNT - COUNT // EVERY
-    shown = subprocess.run(
-        [PERFPATH, "report", "--format", "jsonl", "--strict", kept], check=True, capture_output=True, text=True
-    )
+    for pause in ("0", "0.002", "0.01", "0.05"):  # perf may get no time on a busy machine, and then loses events
+        kept = str(tmp_path / f"kept{pause}")
+        record = [PERFPATH, "record", "--complete", "--packets", "none", "-a", "-o", kept]
+        reading = lab.command(right, sys.executable, "-c", READ)
+        with subprocess.Popen(reading, stdout=subprocess.PIPE, text=True) as reader:
+            assert reader.stdout
+            reader.stdout.readline()
+            sender = lab.command(left, sys.executable, "-c", SEND, str(net[2]), str(COUNT), pause)
+            subprocess.run([*record, *sender], check=True, capture_output=True, timeout=120)
+            assert int(reader.stdout.readline()) == COUNT - COUNT // EVERY
+        report = [PERFPATH, "report", "--format", "jsonl", "--strict", kept]
+        shown = subprocess.run(report, check=False, capture_output=True, text=True)
+        if "lost: 0" in shown.stderr:
+            break
+    assert shown.returncode == 0, shown.stderr
     found: list[dict[str, Any]] = [json.loads(line) for line in shown.stdout.splitlines()]
     sent = [
         each for each in found if each["hops"] and (each["hops"][0]["dev"], each["hops"][0]["len"]) == ("lan0", 142)
@@ -91,7 +96,10 @@ def test_segments_that_gro_merged(lab: Lab, tmp_path: Path) -> None:
     results = [line.partition("ret=")[2].strip() for line in told if "napi_gro_receive_exit" in line]
     shown = lab.run("", PERFPATH, "report", "--format", "jsonl", "--strict", kept).stdout.splitlines()
     found = [json.loads(line) for line in shown]
-    assert [each["outcome"] for each in found if (each["outcome"] or {}).get("kind") == "dropped"] == []
+    dropped = [each["outcome"]["reason"] for each in found if (each["outcome"] or {}).get("kind") == "dropped"]
+    assert {
+        reason for reason in dropped if not reason.startswith("TCP_OLD")
+    } == set()  # on a busy machine it sends again
     put = [each for each in found if (each["outcome"] or {}).get("kind") == "merged"]
     assert len(put) == results.count("0") + results.count("1") > BYTES // 2000 // 2
     assert {(each["hops"][-1]["event"], each["hops"][-1]["dev"]) for each in put} == {
