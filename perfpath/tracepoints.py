@@ -58,6 +58,7 @@ COMPLETE = (
     "qdisc:qdisc_enqueue",
     "qdisc:qdisc_dequeue",
     "napi_gro_receive_exit",
+    "sock:sk_data_ready",
 )
 """What --complete adds: ends that are no drops, and the waits between."""
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from perfpath.journeys.merges import EXIT as MERGE_EVENT
-from perfpath.journeys.observe import FREE, MERGE, PROCESS, READ, context_of
+from perfpath.journeys.observe import FREE, MERGE, PROCESS, REACHED, READ, context_of
 from perfpath.journeys.rules import GRO
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ class Endings:
     """Rows of the observed table, -1 for none.
 
     dropped: for each chain the kfree_skb that ended it; taken: the other free that did (skb:consume_skb); read: the
-    event that shows a process reading it; merged: the one that says that GRO put it into another packet.
+    event that shows a process reading it; merged: the one that says that GRO put it into another packet; reached: the
+    one that says that it reached a socket.
     unseen: rows of kfree_skb that belong to no chain. cause, unseen_cause: numbers among the causes, as long as
     `dropped` and `unseen`.
     """
@@ -40,6 +41,7 @@ class Endings:
     taken: Array
     read: Array
     merged: Array
+    reached: Array
     unseen: Array
     cause: Array
     taken_cause: Array
@@ -49,7 +51,7 @@ class Endings:
 def endings(done: Pass, causes: Causes, gap_ns: int) -> Endings:
     """Look for the ends of all chains of a pass."""
     observed, chains = done.observed, len(done.chains.starts)
-    rows = np.flatnonzero(np.isin(observed["_kind"], (FREE, READ, MERGE)))
+    rows = np.flatnonzero(np.isin(observed["_kind"], (FREE, READ, MERGE, REACHED)))
     hop = _latest_hop(done, rows)
     near = hop >= 0
     near[near] = observed["time_ns"][rows[near]] - done.seen.time[hop[near]] <= gap_ns
@@ -63,7 +65,9 @@ def endings(done: Pass, causes: Causes, gap_ns: int) -> Endings:
     mine = drop & near & ~causes.which("of_copies", cause)  # a copy's address may have been another packet's before
     mine[mine] = _belongs(done, rows[mine], hop[mine], cause[mine], causes)
     taken = free & ~drop & ~merge & near
-    read = ~free & ~merge & near
+    reached = (observed["_kind"][rows] == REACHED) & near
+    reached[reached] = _is_last(done, hop[reached]) & _one_by_one(done, hop[reached])
+    read = (observed["_kind"][rows] == READ) & near
     merge[merge] = _is_last(done, hop[merge])
     read[read] = _is_read(done, rows[read], hop[read])
     read[read] &= ~_of_others(causes, _freed_by(observed, rows, cause)[read])
@@ -80,6 +84,7 @@ def endings(done: Pass, causes: Causes, gap_ns: int) -> Endings:
         taken=spread(taken, rows),
         read=spread(read, rows),
         merged=spread(merge, rows),
+        reached=spread(reached, rows),
         unseen=rows[unseen],
         cause=spread(mine, cause),
         taken_cause=spread(taken, cause),
@@ -95,6 +100,12 @@ def _is_read(done: Pass, rows: Array, hop: Array) -> Array:
     seen = done.seen
     length = done.observed["len"][rows].astype(np.int64)
     result: Array = _is_last(done, hop) & ~seen.tx[hop] & (length > 0) & (length <= seen.length[hop])
+    return result
+
+
+def _one_by_one(done: Pass, hop: Array) -> Array:
+    """Whether packets that were received at these hops are worked on one by one: what GRO hands up comes as a list."""
+    result: Array = ~done.seen.tx[hop] & (done.seen.kind[hop] != GRO)
     return result
 
 

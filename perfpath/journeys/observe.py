@@ -1,8 +1,8 @@
 """What can be known of an event only in the order of time, before packets are told apart.
 
 `Observer` looks at each batch of EVENTS once and gives the rows that matter to journeys, with these columns added:
-`_kind` int8 (what the event is to us: a number of HOP_NAMES, FREE, COMPANION, READ, DECISION, MERGE) and, for hops,
-int32 or, where there are too many of them, int64 columns:
+`_kind` int8 (what the event is to us: a number of HOP_NAMES, FREE, COMPANION, READ, DECISION, MERGE, REACHED) and, for
+hops, int32 or, where there are too many of them, int64 columns:
 `_seq` (its number among all hops), `_before` (the number of the hop before it on the same CPU, -1 none),
 `_queued` (how many packets its CPU's backlog has got so far); and int64 ones:
 `_idle` (ns since that hop, only in batches that have hops without flags: others have no use for it),
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from perfpath import tracepoints
+from perfpath.journeys.arrivals import Arrivals
 from perfpath.journeys.merges import MERGED_FREE, Merges
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 HOP_NAMES = tuple(tracepoints.HOP_EVENTS)
 MAIN_KINDS = len(tracepoints.MAIN)
-FREE, COMPANION, OTHER, READ, DECISION, MERGE = range(len(HOP_NAMES), len(HOP_NAMES) + 6)
+FREE, COMPANION, OTHER, READ, DECISION, MERGE, REACHED = range(len(HOP_NAMES), len(HOP_NAMES) + 7)
 FREES = ("skb:consume_skb", "skb:kfree_skb")
 READS = ("skb:skb_copy_datagram_iovec",)
 NETIF_RX = HOP_NAMES.index("netif_rx")
@@ -62,6 +63,7 @@ class Observer:
         self._cpus: dict[int, _Cpu] = {}
         self._next = 0
         self._merges = Merges()
+        self._arrivals = Arrivals()
         self._last: tuple[int, ...] = ()
         self.fallback = False
         self.doubles = 0
@@ -71,7 +73,7 @@ class Observer:
         events = self._without_doubles(events)
         kinds = kinds_of(events.names["event"])
         kind = kinds[events["event"]]
-        events, kind = self._with_merges(events, kind)
+        events, kind = self._with_arrivals(*self._with_merges(events, kind))
         wanted = kind != OTHER
         wanted &= (events["skbaddr"] != 0) | (kind == DECISION)
         rows = events if wanted.all() else events.take(np.flatnonzero(wanted))
@@ -101,6 +103,15 @@ class Observer:
         kind, skbaddr = kind.copy(), events["skbaddr"].copy()
         skbaddr[rows] = addresses
         kind[rows] = np.where(events["rc"][rows] == MERGED_FREE, FREE, MERGE)
+        return events.extended(skbaddr=skbaddr), kind
+
+    def _with_arrivals(self, events: Table, kind: Array) -> tuple[Table, Array]:
+        """The same, with the addresses of packets that reached a socket at the events that say so."""
+        rows, addresses = self._arrivals.told(events)
+        if not len(rows):
+            return events, kind
+        kind, skbaddr = kind.copy(), events["skbaddr"].copy()
+        skbaddr[rows], kind[rows] = addresses, REACHED
         return events.extended(skbaddr=skbaddr), kind
 
     def _identity(self, events: Table, row: int) -> tuple[int, ...]:

@@ -111,6 +111,8 @@ class Outcomes:
         observed, path = done.observed, done.chains.path[chosen]
         outcome = self._by_device(done, topology)[path]
         outcome = self._taken(found.taken_cause[chosen], outcome)
+        reached = np.where(done.complete[chosen], found.reached[chosen], -1)
+        outcome[reached >= 0] = DELIVERED
         outcome[roles.reply[chosen] >= 0] = ANSWERED
         outcome[read >= 0] = DELIVERED
         freed = np.flatnonzero(cause >= 0)
@@ -120,6 +122,7 @@ class Outcomes:
         ended = (dropped >= 0) & ((outcome == DROPPED) | ~self.causes.which("unsure", cause))
         event = np.where(ended, dropped, np.where(read >= 0, read, found.taken[chosen]))
         event = np.where(merged >= 0, merged, event)
+        event = np.where((event < 0) & (outcome == DELIVERED), reached, event)
         real = (outcome == DROPPED) & (cause >= 0)
         reader = np.where((read >= 0) & (outcome == DELIVERED), read, -1)
         spots = [each.spots[-1] for each in done.located]

@@ -42,7 +42,7 @@ def _told(seen: Sightings, observed: Table) -> Array:
     protocol = observed["protocol"]
     found: Array = protocol[seen.rows]
     others = np.flatnonzero((observed["_kind"] == COMPANION) & (protocol != 0))
-    if not len(others):
+    if not len(others) or not len(seen):
         return found
     addresses = observed["skbaddr"][seen.rows[~seen.follows]]
     number = np.searchsorted(addresses, observed["skbaddr"][others])

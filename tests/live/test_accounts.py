@@ -70,6 +70,8 @@ def test_sent_is_dropped_and_received(lab: Lab, tmp_path: Path) -> None:
     ends = Counter((each["outcome"] or {}).get("kind") for each in sent)
     assert ends["dropped"] == COUNT // EVERY
     assert set(ends) <= {"dropped", "delivered", None}
+    if Path("/sys/kernel/tracing/events/sock/sk_data_ready").is_dir():
+        assert ends["delivered"] > COUNT // 2  # all of them, but where the machine stopped on the way to the socket
     outcomes = [each["outcome"] for each in sent if each["outcome"]]
     assert {each["hook"] for each in outcomes if each["kind"] == "dropped"} == {"INPUT"}
     assert {(each["hops"][-1]["dev"], len(each["hops"])) for each in sent} == {("wan0", 2)}

@@ -322,7 +322,9 @@ def test_a_full_receive_buffer(lab: Lab, trace: Trace) -> None:
 
 def test_a_full_queue(lab: Lab, trace: Trace) -> None:
     left, _, address = two(lab)
-    lab.run(left, "tc", "qdisc", "add", "dev", "eth0", "root", "tbf", "rate", "8kbit", "burst", "1600", "limit", "2000")
+    lab.run(
+        left, "tc", "qdisc", "add", "dev", "eth0", "root", "tbf", "rate", "400bit", "burst", "1600", "limit", "2000"
+    )
     sender = (
         "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
         f"for _ in range(10): s.sendto(bytes(500), ('{address}', 7777))"
@@ -330,7 +332,7 @@ def test_a_full_queue(lab: Lab, trace: Trace) -> None:
     dropped = [
         each for each in drops(trace(left, sys.executable, "-c", sender)) if "QDISC" in each["outcome"]["reason"]
     ]
-    assert len(dropped) == 5  # two pass the bucket, three wait in 2000 bytes
+    assert len(dropped) == 5  # two pass the bucket, three wait in 2000 bytes (for the next, ten seconds)
     assert {each["outcome"]["reason"] for each in dropped} <= {"QDISC_DROP", "QDISC_OVERLIMIT"}
     assert {(each["hops"][-1]["dev"], each["outcome"]["netns"]["name"]) for each in dropped} == {("eth0", left)}
 

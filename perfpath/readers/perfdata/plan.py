@@ -85,7 +85,9 @@ def _number(form: Format, *names: str) -> Field | None:
 
 
 def _status(form: Format) -> tuple[str, ...]:
-    """Where a result code stands: net_dev_xmit's rc, and ret of the *_exit events."""
+    """Where a code stands: net_dev_xmit's rc, ret of the *_exit events, the protocol of sk_data_ready's socket."""
+    if form.name == "sk_data_ready":
+        return ("protocol",)
     if form.name == "net_dev_xmit":
         return ("rc",)
     return ("ret",) if form.name.endswith("_exit") and form.system in {"net", "napi"} else ()
