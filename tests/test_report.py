@@ -70,6 +70,14 @@ def test_streaming_gives_the_same_as_reading_whole(capsys: pytest.CaptureFixture
         (["--min-len", "99"], 0),
         (["--max-len", "84"], 4),
         (["--min-latency", "1s"], 0),
+        (["--min-latency", "15us"], 2),
+        (["--min-latency", "18us", "--netns", "4026532246"], 1),
+        (["--netns", "nosuch"], 0),
+        (["--pid", "16443"], 4),
+        (["--pid", "1"], 0),
+        (["--skb", "0xffff888105ad7500"], 2),
+        (["--skb", "ffff888105ad7100"], 2),
+        (["--skb", "1"], 0),
         (["--until", "+1ms"], 2),
         (["--since", "+1ms"], 2),
         (["--since", "-1ms"], 2),
@@ -118,6 +126,17 @@ def test_the_header_says_what_the_recording_is(capsys: pytest.CaptureFixture[str
     _, out, _ = report(capsys, "--header", str(SAMPLE))
     for text in ("perf.data (pipe)", "CLOCK_MONOTONIC", "net_dev_queue", "lost       0"):
         assert text in out
+
+
+def test_wall_clock_times_that_are_not_known_are_said_to_be_so(
+    capsys: pytest.CaptureFixture[str], corpus: Path
+) -> None:
+    status, out, err = report(capsys, "--wall", str(corpus / "perf-6.1/four.data"))
+    assert status == 0
+    assert "+0.000000 s" in out
+    assert "the recording doesn't say when its clock started" in out + err
+    _, out, err = report(capsys, "--wall", str(SAMPLE))
+    assert "when its clock started" not in out + err
 
 
 def test_wall_clock_times_are_shown_with_their_zone(capsys: pytest.CaptureFixture[str]) -> None:

@@ -92,6 +92,7 @@ class Results:
     ) -> None:
         self._describer = None if shown.packets is None else Describer(shown.packets)
         self._following = shown.following
+        self._info = shown.info if options.wall else None
         self._scope = shown.scope
         self._packets = shown.packets
         self._selector = Selector(wanted, shown.packets)
@@ -161,6 +162,12 @@ class Results:
                 "undecided",
                 "packets that the filters by contents left out because too little of them is known",
                 count=selector.undecided,
+            )
+        if self._info is not None and self._info.wall_offset_ns is None:
+            diagnostics.note(
+                "no-wall-clock",
+                "the recording doesn't say when its clock started: no wall-clock times are shown",
+                advice="perf record -k CLOCK_MONOTONIC writes it down",
             )
         remarks = [self._scope] if self._scope else []
         if self._following is not None:
