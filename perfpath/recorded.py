@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from perfpath.tables import Table
 
 CAPTURE, INVENTORY, SYMBOLS = "capture.json", "inventory.json", "symbols.json"
+VERSION = 1  # of CAPTURE
 PACKETS = "packets.pcapng"
 VERDICTS = "verdicts.jsonl"
 T = TypeVar("T")
@@ -35,7 +36,7 @@ def open_recording(path: str, *, batch_bytes: int | None = None) -> Source:
     """A recording (see `perfpath.readers.source`); a capture's directory with its packets. Raises InputError."""
     found = plain.open_recording(path, batch_bytes=batch_bytes)
     beside = Path(path) / PACKETS
-    if path == "-" or not beside.is_file() or beside.stat().st_size == 0:
+    if path == "-" or not beside.is_file():
         return found
     joined: Any = Joined(found, beside, whole=capture_of(path, Diagnostics()).whole)  # its reader tells what is wrong
     source: Source = joined
@@ -130,6 +131,8 @@ def _capture(data: bytes, name: str) -> Capture:
         raise InputError(f"{name} is not JSON: {error}") from error
     if not isinstance(facts, dict):
         raise InputError(f"{name} holds no facts about a capture")
+    if facts.get("format_version") != VERSION:
+        raise InputError(f"{name} has version {facts.get('format_version')!r}, this perfpath reads {VERSION}")
     pid, by = facts.get("followed"), facts.get("kernel_filter")
     followed = pid if isinstance(pid, int) and 0 < pid < 1 << 31 else -1
     return Capture(

@@ -24,7 +24,13 @@ from perfpath.netns.inventory import Interface, Inventory, Namespace
 
 FORMAT, VERSION = "perfpath-inventory", 1
 
-_NUMBERS_64 = range(-(1 << 63), 1 << 64)
+_NUMBERS = range(1 << 64)
+_LIMITS = {
+    **dict.fromkeys(("inum", "lower_netns", "peer_netns"), range(1 << 32)),
+    **dict.fromkeys(("ifindex", "master", "lower", "peer", "pids"), range(-(1 << 31), 1 << 31)),
+    **dict.fromkeys(("taken_ns", "done_ns", "born_ns", "gone_ns"), range(-(1 << 63), 1 << 63)),
+}
+"""What the kernel's types hold; other numbers fit in 64 bits without a sign."""
 
 
 def to_json(inventory: Inventory) -> str:
@@ -144,8 +150,9 @@ def _number(given: dict[str, Any], key: str, where: str, *, required: bool = Fal
 
 
 def _is_number(value: Any, where: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value not in _NUMBERS_64:
-        raise _wrong(where, "a whole number", value)
+    name = where.rpartition(".")[2].partition("[")[0].rpartition(" ")[2]
+    if isinstance(value, bool) or not isinstance(value, int) or value not in _LIMITS.get(name, _NUMBERS):
+        raise _wrong(where, "a whole number, as large as the kernel's are", value)
     return value
 
 

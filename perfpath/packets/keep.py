@@ -138,12 +138,15 @@ def _blocks(seen: Table, rows: Array, number: Array, offset: int, tail: bytes) -
 
 def sightings_of(stream: BinaryIO, name: str, diagnostics: Diagnostics) -> Table:
     """SIGHTINGS, sorted by time, of a file that a Keeper wrote. Raises InputError where it is another's."""
-    clock = _CLOCK.search(stream.read(_TYPICAL))
+    head = stream.read(_TYPICAL)
+    clock = _CLOCK.search(head)
+    if not head:
+        raise InputError(f"{name}: it is empty: its writer was ended before it wrote anything")
     if clock is None:
         raise InputError(f"{name}: it doesn't say how its times relate to the recording's: perfpath didn't write it")
     offset = int(clock[2]) * (-1 if clock[1] == b"-" else 1)
     stream.seek(0)
-    kept = read(stream, name, diagnostics)
+    kept = read(stream, name, diagnostics, salvage=True)
     said = [_COMMENT.fullmatch(comment) for comment in kept.comments]
     facts = np.array([match.groups() if match else ("-1", "-1", "-1") for match in said], np.int64).reshape(-1, 3)
     names = {"dev": Names()}

@@ -41,15 +41,22 @@ class Kept:
     interfaces: list[Interface]
 
 
-def read(stream: BinaryIO, name: str, diagnostics: Diagnostics, width: int = WIDTH) -> Kept:
+def read(stream: BinaryIO, name: str, diagnostics: Diagnostics, width: int = WIDTH, *, salvage: bool = False) -> Kept:
     """Read a file; of each packet, `width` bytes at most.
 
     A file that ends within a block (its writer was killed) gives what is before it, and an error among the
-    diagnostics. Raises InputError, with the name and the byte offset, for what is no pcapng or contradicts itself.
+    diagnostics; with `salvage` so does one that is damaged behind its first packet. Raises InputError, with the name
+    and the byte offset, for what is no pcapng or contradicts itself.
     """
     reader = _Reader(name, width)
-    for kind, offset, body in _blocks(stream, name, diagnostics):
-        reader.block(kind, offset, body)
+    try:
+        for kind, offset, body in _blocks(stream, name, diagnostics):
+            reader.block(kind, offset, body)
+    except InputError as error:
+        if not (salvage and reader.packets):
+            raise
+        message = "the packets' file is damaged: what comes behind that place is missing"
+        diagnostics.note("pcapng-damaged", message, severity="error", example=str(error))
     return reader.kept()
 
 

@@ -148,6 +148,13 @@ def test_another_protocol_is_another_packet_without_any_bytes() -> None:
     assert _protocols(up, out, (505, UP, "e2", 76, SIX)).journeys.texts("cut")[0] == "protocol"
 
 
+def test_companions_without_hops_are_no_packets() -> None:
+    assert (
+        sizes(_protocols((501, "net_dev_start_xmit", "v2", 90, SIX), (502, "napi_gro_frags_entry", "v2", 90, SIX)))
+        == []
+    )
+
+
 def test_companions_tell_the_protocol_too() -> None:
     started = (501, "net_dev_start_xmit", "v2", 90, SIX)
     entered = (0, "netif_rx_entry", "e1", 84, FOUR)
