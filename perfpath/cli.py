@@ -21,6 +21,8 @@ from perfpath.escape import visible
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from _typeshed import SupportsWrite
+
 VERBS = {
     "run": "trace a command (what `perfpath COMMAND` does; needed where COMMAND is called like a verb)",
     "demo": "build a small lab of namespaces, ping through it, show the way the packets went",
@@ -48,6 +50,9 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         super().error(_shown(message))
+
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
+        (file or sys.stderr).write(message)  # argparse's own passes over a disk that is full
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -100,7 +105,10 @@ def _run(arguments: list[str]) -> int:
     if verb is None:
         parser.add_argument("-V", "--version", action="version", version=f"perfpath {__version__}")
     module.configure(parser)
-    options = parser.parse_args(joined(arguments[1:] if verb else arguments))
+    try:
+        options = parser.parse_args(joined(arguments[1:] if verb else arguments))
+    finally:
+        sys.stdout.flush()  # --help ends here, and may not have been written
     if verb is None and not arguments:
         parser.print_help(sys.stderr)
         return EXIT_USAGE

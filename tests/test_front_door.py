@@ -24,6 +24,8 @@ def shell(line: str, *words: str) -> subprocess.CompletedProcess[str]:
     "words",
     [
         ("--version",),
+        ("--help",),
+        ("report", "--help"),
         ("explain",),
         ("explain", "NETFILTER_DROP"),
         ("discover", "--list"),
@@ -87,3 +89,21 @@ def test_no_message_hands_on_an_escape_sequence(capsys: pytest.CaptureFixture[st
 def test_an_error_of_several_lines_stays_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", "--match", "icmp annd", str(SAMPLES / "demo")]) == 2
     assert capsys.readouterr().err.splitlines()[1:] == ["  icmp annd", "       ^"]
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--host", "nope"), ("--net", "x"), ("--port", "nope"), ("--flow", "1-2")]
+)
+def test_what_is_wrong_with_a_filter_is_said_in_its_own_words(option: str, value: str) -> None:
+    done = shell('exec "$@"', "report", option, value, str(SAMPLES / "demo"))
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"perfpath: {option} {value}: expected ")
+    assert "--match" not in done.stderr
+
+
+def test_a_demo_that_can_not_trace_builds_nothing() -> None:
+    done = shell('PERFPATH_PERF=/nope exec "$@"', "demo")
+    assert done.returncode == 0
+    assert "/nope: named as the perf to use" in done.stderr
+    assert "built a lab" not in done.stderr
+    assert "4 packets, 12 hops" in done.stdout

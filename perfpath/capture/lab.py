@@ -127,7 +127,10 @@ class Lab:
         self, netns: str, *argv: str, check: bool = True, stdin: str | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run a command in a namespace and wait for it. Raises CaptureError where it fails and check is set."""
-        done = subprocess.run(self.command(netns, *argv), check=False, capture_output=True, text=True, input=stdin)
+        try:
+            done = subprocess.run(self.command(netns, *argv), check=False, capture_output=True, text=True, input=stdin)
+        except OSError as error:
+            raise CaptureError(f"the lab can't be built: {argv[0]}: {error.strerror}") from error
         if check and done.returncode:
             raise CaptureError(f"the lab can't be built: {' '.join(argv)}: {done.stderr.strip() or done.returncode}")
         return done

@@ -36,8 +36,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     """Show the demo, live where possible."""
     from perfpath.capture.lab import Lab
+    from perfpath.capture.tool import find_perf
 
     try:
+        find_perf(options.perf)  # before anything is built
         with Lab() as lab:
             address = build(lab)
             run.say(f"built a lab: {lab.prefix}br (bridge, here) and the namespaces {lab.prefix}-web, {lab.prefix}-db")

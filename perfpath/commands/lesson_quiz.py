@@ -24,7 +24,7 @@ def quiz(materials: tuple[Material, ...], *, count: int, seed: int) -> int:
     for number, question in enumerate(asked, start=1):
         quiz_screen.ask(question, number, len(asked), screen)
         answer = None
-        while answer is None and (line := _answer()):
+        while answer is None and (line := _answer(len(question.choices))):
             answer = answer_of(line, question)
         if answer is None:
             break
@@ -35,9 +35,9 @@ def quiz(materials: tuple[Material, ...], *, count: int, seed: int) -> int:
     return EXIT_OK
 
 
-def _answer() -> str:
+def _answer(choices: int) -> str:
     """A line of input, "" at its end."""
-    sys.stdout.write("your answer: ")
+    sys.stdout.write(f"your answer (a-{chr(ord('a') + choices - 1)}): ")
     sys.stdout.flush()
     line = sys.stdin.readline()
     if not sys.stdin.isatty():

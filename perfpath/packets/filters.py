@@ -12,6 +12,7 @@ from perfpath.packets.describe import headers_of
 from perfpath.packets.levels import quoted
 from perfpath.packets.match import parse
 from perfpath.packets.operands import PROTOCOLS
+from perfpath.packets.tokens import ExpressionError
 from perfpath.packets.truth import either
 
 if TYPE_CHECKING:
@@ -50,7 +51,10 @@ def wanted(option: str, values: Sequence[str]) -> Wanted:
         try:
             expressions.append(parse(_EXPRESSIONS[option](value)))
         except UsageError as error:
-            raise UsageError(f"{option} {value}: {error}") from error
+            if option == "--match":
+                raise
+            problem = error.problem if isinstance(error, ExpressionError) else str(error)
+            raise UsageError(f"{option} {value}: {problem}") from error
     return Wanted(tuple(expressions), errors=option == "--flow")
 
 

@@ -13,6 +13,16 @@ _TOKEN = re.compile(r"\s*(&&|\|\||[()!]|[^\s()!&|]+|[&|])")
 SIGNS = {"&&": "and", "||": "or", "!": "not"}
 
 
+class ExpressionError(UsageError):
+    """A match expression that can't be understood. problem: why, without where."""
+
+    def __init__(self, expression: str, token: Token, problem: str) -> None:
+        self.problem = problem
+        margin, shown = "  ", visible(expression)
+        caret = " " * len(visible(expression[: token.at]))
+        super().__init__(f"--match, character {token.at + 1}: {problem}\n{margin}{shown}\n{margin}{caret}^")
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     """text: as written, `and`, `or`, `not` for their signs; "" at the end. at: its first character, from 0."""
@@ -39,8 +49,4 @@ def tokens(expression: str) -> list[Token]:
 
 def complain(expression: str, token: Token, problem: str) -> NoReturn:
     """Raise UsageError, with a caret under the word that can't be understood."""
-    margin = "  "
-    before = visible(expression[: token.at])
-    raise UsageError(
-        f"--match, character {token.at + 1}: {problem}\n{margin}{visible(expression)}\n{margin}{' ' * len(before)}^"
-    )
+    raise ExpressionError(expression, token, problem)

@@ -20,8 +20,10 @@ def everything(lesson: Lesson) -> Page:
     page = Page(TITLE)
     shown = example(lesson.materials)
     material = shown.material
+    others = not all(material.line(sighting.row).startswith("net:") for _, sighting in shown.sightings)
     page.say(
-        f"Scenario {material.name}{f' ({material.title})' if material.title else ''}: all net:* events of one packet"
+        f"Scenario {material.name}{f' ({material.title})' if material.title else ''}: all "
+        f"{'recorded' if others else 'net:*'} events of one packet"
         f"{' and of its reply' if shown.reply else ''}, as perf trace --libtraceevent_print would print them.",
         f" {material.note}." if material.note else "",
     )
