@@ -19,6 +19,7 @@ from perfpath.render.clock import Clock
 from perfpath.render.colours import DIM, DOUBT, DROP, Colours
 from perfpath.render.drops import drops_of
 from perfpath.render.hops import branched, hops_of, packets_of
+from perfpath.render.later import Later
 from perfpath.render.limits import Limit
 from perfpath.render.line import Line, printable
 from perfpath.render.places import Namer
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from perfpath.journeys.tracker import Result, Update
     from perfpath.render.drops import Drop
     from perfpath.render.hops import Hop, Packet
+    from perfpath.render.later import Late
     from perfpath.render.summary import Tally
 
 DEV_CELLS = 17  # the longest name the kernel takes, and an arrow
@@ -66,6 +68,7 @@ class TreeStream:
         self._stacks = stacks
         self._in_all = None if live else Limit(limit)
         self._progress = Progress()
+        self._later = Later(self._namer)
         self._colours = Colours()
         self._arrow = "\N{RIGHTWARDS ARROW}" if console.encoding.startswith("utf") else ">"
         self._place_cells = PLACE_CELLS
@@ -94,7 +97,8 @@ class TreeStream:
         for hop in hops_of(shown.hops, self._namer):
             hops.setdefault(hop.journey, []).append(hop)
         drops = self._new_drops(update)
-        lines: list[Line] = []
+        late_words = [each for each in self._later.news(update, shown.hops) if each.journey in self._shown]
+        lines = [line for each in late_words for line in self._decided(each)]
         for depth, packet in branched(packets_of(shown.journeys)):
             self._shown.add(packet.journey)
             for hop in hops.get(packet.journey, ()):
@@ -108,6 +112,15 @@ class TreeStream:
             lines += self._drop(packet, late[packet.journey])
         self._shown.intersection_update(update.open.journeys["journey"].tolist())
         return lines
+
+    def _decided(self, late: Late) -> list[Line]:
+        """What was decided about a hop that was shown before."""
+        lines: list[Line] = []
+        if late.journey != self._last:
+            lines.append(Line().add(f"packet {late.journey}", "bold").add(" (continued)"))
+            self._last = late.journey
+        said = [Line(DETAILS + 2).add(f"about {late.dev} in {late.place}: {text}", DIM) for text in late.texts]
+        return lines + said
 
     def _new_drops(self, update: Update) -> dict[int, Drop]:
         """Drops not told of before, by journey."""

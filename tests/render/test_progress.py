@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import given, settings
@@ -89,3 +90,29 @@ def test_an_open_packet_has_no_total_yet(story: Story) -> None:
     assert "hop" not in first
     first, *_ = streamed("tree", story, []).splitlines()
     assert "2 hops in 10.0 us" in first
+
+
+def route(dev: str) -> str:
+    found = {"kind": "route", "for": "output", "table": 254, "src": None, "dst": "198.18.0.1", "dev": dev}
+    return json.dumps([found | {"gateway": None, "error": None}])
+
+
+def test_what_was_decided_later_is_told_later_and_once(story: Story) -> None:
+    """Some decisions can only be joined when their hop has been shown: they aren't missing from a live tree."""
+    story.packet("tx veth0 host 0", "rx eth0 web 10")
+    story.packet("tx veth1 host 5")
+    first = story.result(0, 0)
+    still = [story.result(until_us=12)]
+    story.hops[0]["decisions"] = route("veth0")
+    still.append(story.result(until_us=12))
+    stream = io.StringIO()
+    output = open_output("tree", stream, info=Info("perf.data (pipe)", first_ns=0), width=100)
+    for open_ in still:
+        output.update(Update(first, open_))
+    story.hops[2]["decisions"] = route("veth1")
+    output.update(whole(story.result()))
+    said = "any to 198.18.0.1, table main: dev"
+    lines = [line.strip() for line in stream.getvalue().splitlines()]
+    assert lines[lines.index("packet 0 (continued)") + 1] == f"about veth0 in host: route  {said} veth0"
+    assert lines[lines.index("packet 1 (continued)") + 1] == f"about veth1 in host: route  {said} veth1"
+    assert sum("route" in line for line in lines) == 2
