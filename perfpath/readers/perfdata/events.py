@@ -94,19 +94,21 @@ class EventReader:
     ) -> tuple[Array, Columns, Offsets]:
         """All samples of one tracepoint: the rows that are whole, their columns, and the offsets of the others."""
         refused = [np.empty(0, np.int64)]
-        if len(rows) and int(samples.raw_size[rows].min()) < plan.format.size:
-            fits = samples.raw_size[rows] >= plan.format.size
+        sizes = samples.raw_size[rows]
+        if len(rows) and int(sizes.min()) < plan.format.size:
+            fits = sizes >= plan.format.size
             refused.append(samples.at[rows[~fits]])
-            rows = rows[fits]
-        raw = windows(buffer, samples.raw[rows], max(plan.format.size, _COMMON_SIZE))
+            rows, sizes = rows[fits], sizes[fits]
+        begins = samples.raw[rows]
+        raw = windows(buffer, begins, max(plan.format.size, _COMMON_SIZE))
         texts = {name: f for name, f in {"dev": plan.dev, **plan.extra}.items() if f is not None and f.kind != "number"}
         spans = {name: self._span(raw, field) for name, field in texts.items()}
         inside = np.ones(len(rows), bool)
         for start, length in spans.values():
-            inside &= start + length <= samples.raw_size[rows]
+            inside &= start + length <= sizes
         if not inside.all():
             refused.append(samples.at[rows[~inside]])
-            rows, raw = rows[inside], np.ascontiguousarray(raw[inside])
+            rows, begins, raw = rows[inside], begins[inside], np.ascontiguousarray(raw[inside])
             spans = {name: (start[inside], length[inside]) for name, (start, length) in spans.items()}
         columns = self._numbers(raw, plan)
         if plan.probed is not None and len(rows):
@@ -115,7 +117,7 @@ class EventReader:
         if plan.decides:
             columns["decision"] = self._decided(raw, plan.format)
         for name, (start, length) in spans.items():
-            columns[name] = self._texts(buffer, samples.raw[rows] + start, length, name, texts[name])
+            columns[name] = self._texts(buffer, begins + start, length, name, texts[name])
         return rows, columns, np.concatenate(refused)
 
     def _decided(self, raw: npt.NDArray[np.uint8], form: Format) -> Array:

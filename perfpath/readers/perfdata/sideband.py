@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -63,17 +64,16 @@ def read_trailer(data: memoryview, layout: SampleLayout, order: str) -> tuple[Tr
     if not places:
         return Trailer(), data
     end = len(data) - 8 * len(places)
-    cursor = Cursor(data, order, "record")
     if end < RECORD_HEADER_SIZE:
-        raise cursor.fail("a record with sample_id")
-    values = {}
-    for field, from_end in places.items():
-        cursor.position = len(data) - from_end
-        values[field] = cursor.u32() if field == SampleType.CPU else cursor.u64()
+        raise Cursor(data, order, "record").fail("a record with sample_id")
+    values = dict(zip(places, struct.unpack_from(f"{order}{len(places)}Q", data, end), strict=True))
+    cpu = values.get(SampleType.CPU, -1)
+    if cpu >= 0:  # u32 cpu, u32 reserved
+        cpu = cpu & 0xFFFFFFFF if order == "<" else cpu >> 32
     time_ns = values.get(SampleType.TIME, 0)
     trailer = Trailer(
         time_ns if time_ns < 1 << 63 else 0,
-        min(values.get(SampleType.CPU, -1), 0x7FFF),
+        min(cpu, 0x7FFF),
         values.get(SampleType.IDENTIFIER, values.get(SampleType.ID)),
     )
     return trailer, data[:end]
