@@ -48,10 +48,10 @@ def examined(perf: str | None = None) -> Iterator[Finding]:
     if path and probe.privileged():
         yield _hearing(path)
     yield _packet_socket()
+    yield _leftovers()  # before what would remove them silently
     yield _dynamic_events()
     yield _program("ip", "iproute2", "labs (perfpath demo, discover)")
     yield _zstd()
-    yield _leftovers()
     yield _labs()
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from perfpath.capture.directory import CaptureDirectory
     from perfpath.capture.packets.sockets import Sockets
     from perfpath.commands.watching import Watch
+    from perfpath.diagnostics import Diagnostics
     from perfpath.netns.inventory import Inventory
     from perfpath.packets.keep import Keeper
     from perfpath.readers.recording import Decoder
@@ -38,11 +39,11 @@ def add_packets(parser: argparse._ArgumentGroup) -> None:
     )
 
 
-def probed(options: argparse.Namespace, stack: ExitStack) -> tuple[str, ...]:
-    """Dynamic events to trace in place of the four tracepoints, until the stack is closed; none where that can't be.
+def probed(options: argparse.Namespace, stack: ExitStack) -> tuple[tuple[str, ...], str]:
+    """Dynamic events to trace in place of the four tracepoints until the stack is closed, and why there are none.
 
-    What killed runs left behind is removed at any rate. Raises CaptureError where such events were asked for and can't
-    be had.
+    Why is "" where there are some, and where none were wanted. What killed runs left behind is removed at any rate.
+    Raises CaptureError where such events were asked for and can't be had.
     """
     from perfpath.capture.tprobes.events import Tprobes, clean
 
@@ -51,13 +52,19 @@ def probed(options: argparse.Namespace, stack: ExitStack) -> tuple[str, ...]:
         clean()
         if choice == "tprobe":
             raise CaptureError("--packets tprobe needs --backend record: perf trace doesn't show the bytes")
-        return ()
+        return (), ""
     try:
-        return stack.enter_context(Tprobes()).names
+        return stack.enter_context(Tprobes()).names, ""
     except CaptureError as error:
         if choice == "tprobe":
             raise CaptureError(f"--packets tprobe: {error}; --packets socket works on any kernel") from error
-        return ()
+        return (), str(error)
+
+
+def explain(why: str, diagnostics: Diagnostics) -> None:
+    """Note why `auto` took no dynamic events, where it didn't."""
+    if why and os.geteuid() == 0:  # to others everything is closed, and they are told so
+        diagnostics.note("no-tprobes", f"--packets auto can't take tprobe: {why}", severity="info")
 
 
 class Watched:

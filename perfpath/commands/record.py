@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from perfpath.commands import options as shared
 from perfpath.commands import run
 from perfpath.commands.keeping import finish
-from perfpath.commands.packets import probed
+from perfpath.commands.packets import explain, probed
 from perfpath.commands.watching import watched
 from perfpath.errors import EXIT_OK, EXIT_OUTPUT, OutputError, UsageError
 from perfpath.escape import visible
@@ -71,8 +71,9 @@ def execute(options: argparse.Namespace) -> int:
     place = options.output or datetime.now().astimezone().strftime("perfpath-%Y%m%d-%H%M%S")
     directory = CaptureDirectory(place, force=options.force)
     with closing(directory), ExitStack() as stack:
-        main = probed(options, stack)
+        main, why = probed(options, stack)
         session = stack.enter_context(Session(run.plan_of(command, options, extra, main)))
+        explain(why, session.diagnostics)
         session.start()
         with watched(session.diagnostics) as watch:
             packets = None if main else run.sighted(options, watch, session, stack)

@@ -127,7 +127,7 @@ class Results:
             return  # nothing is new
         self._shown = update.open
         lowest = _oldest(update.open)
-        update = Update(self._described(update.closed), update.open)
+        update = Update(self._described(update.closed), update.open, update.settled_ns)
         if self._following is not None:
             update = self._following.update(update)
             lowest = min((each for each in (lowest, self._following.oldest) if each is not None), default=None)
@@ -135,7 +135,7 @@ class Results:
         still = update.open.nothing()
         if self._live:
             still = self._selector.apply(self._described(update.open), count=False)
-        self._output.update(Update(closed, still))
+        self._output.update(Update(closed, still, update.settled_ns))
         if self._describer is not None and lowest is not None:
             self._describer.forget(lowest)
 

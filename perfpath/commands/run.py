@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from perfpath import tracepoints
 from perfpath.commands import options as shared
-from perfpath.commands.packets import Joining, Watched, add_packets, probed, watched_packets
+from perfpath.commands.packets import Joining, Watched, add_packets, explain, probed, watched_packets
 from perfpath.errors import EXIT_OK, UsageError
 from perfpath.start_up import give_back, import_numpy
 
@@ -44,6 +44,7 @@ NO_CONTENTS = (
     "show: trace as root, with --packets auto, socket or tprobe, and --backend record"
 )
 GIVING_BACK = 5.0  # seconds between two times that freed memory is given back
+BEHIND = 1 << 19  # so many bytes at once mean that perf waited for us: then nothing is done twice
 SILENCE = 0.025  # seconds without a byte from perf after which what it gave is shown without waiting for more
 
 
@@ -161,10 +162,11 @@ def trace(command: tuple[str, ...], options: argparse.Namespace) -> int:
 
     contents = shared.contents(options)  # what is wrong with them is said before anything runs
     with ExitStack() as stack:
-        main = probed(options, stack)
+        main, why = probed(options, stack)
         if contents and not shows_bytes(options, probes=bool(main)):
             raise UsageError(NO_CONTENTS)
         session = stack.enter_context(Session(plan_of(command, options, main=main)))
+        explain(why, session.diagnostics)
         session.start()  # perf starts up while the rest is imported and the inventory taken
         import_numpy()
         from perfpath.commands.results import opened
@@ -217,6 +219,8 @@ class Live:
         self.heard: Heard | None = None
         self._watch = watch
         self._version = -1
+        self._rested = 0.0  # until then, more packets than a few thousand wait to be looked at
+        self._behind = False
         symbols = Kallsyms()
         symbols.begin()
         warm_up()
@@ -227,7 +231,7 @@ class Live:
         self._tracker = Tracker(watch.inventory, self._decoder.diagnostics, tracking)
         wanted = shared.selection(options, self._decoder.info)
         info, raw = self._decoder.info, self._decoder.packets
-        scope = scope_of(session, shown=packets is not None or probing(session.plan))
+        scope = scope_of(session, "tprobe" if probing(session.plan) else "" if packets is None else "socket")
         shown = Shown(info, watch.inventory, raw, following, scope)
         self._results = Results(stream, options, wanted, shown, live=True)
         comparable = session.backend == "record"  # certain since the release
@@ -257,6 +261,7 @@ class Live:
             if data and kept:
                 kept.write(data)
             events = self._decoder.take(idle=not data)
+            self._behind = len(data) >= BEHIND
             self._follow(events if self._joining is None else self._joining.feed(events))
         events = self._decoder.close()
         self._follow(events if self._joining is None else self._joining.close(events))
@@ -268,7 +273,11 @@ class Live:
             self._version = self._watch.version
             self._know()
         if len(events):
-            self._results.update(self._tracker.feed(events))
+            began = monotonic()
+            soon = began >= self._rested and not self._behind
+            self._results.update(self._tracker.feed(events, soon=soon))
+            ended = monotonic()
+            self._rested = ended + (ended - began)  # half of the time is for reading, whatever comes
 
     def _know(self) -> None:
         """Place by what is known of the host by now; by its times too, once the stream has told its clock."""
@@ -291,13 +300,15 @@ def probing(plan: Plan) -> bool:
     return any(event.startswith(OURS) for event in plan.events)
 
 
-def scope_of(session: Session, *, shown: bool) -> str:
-    """What the summary says of what was traced, where it wasn't everything. shown: something shows packets' bytes."""
+def scope_of(session: Session, shower: str) -> str:
+    """What the summary says of what was traced. shower: what shows packets' bytes, as --packets names it, or ""."""
     plan, found = session.plan, []
     if plan.command and not plan.system_wide and session.followed is None:
         found.append("seen in the command's own context only")
-    if session.followed is not None and not shown:
+    if session.followed is not None and not shower:
         found.append("no packet's bytes are known: only what the command sent, and answers to it")
+    if shower and session.backend == "record":
+        found.append(f"bytes: {shower}")
     if plan.kernel_filter:
         found.append(FILTERED)
     return ", ".join(found)

@@ -27,22 +27,25 @@ HOLD_NS = 5_000_000_000
 HELD_HOPS = 200_000
 """And so many hops are held at most."""
 FLOWS_COUNTED = 100_000
+_LATEST = np.iinfo(np.int64).max
 
 
 class _Held:
     """Journeys, and what matters of them.
 
-    asks: there are questions, answers or errors among them. oldest: the lowest number of a packet.
+    asks: there are questions, answers or errors among them. oldest: the lowest number of a packet. since: the time of
+    the first hop.
     """
 
-    __slots__ = ("asks", "facts", "oldest", "result")
+    __slots__ = ("asks", "facts", "oldest", "result", "since")
 
     def __init__(self, result: Result, facts: Facts) -> None:
         self.result = result
         self.facts = facts
         self.asks = bool(np.isin(facts.hops["kind"], (ASK, ANSWER, ERROR)).any())
         numbers = result.hops["packet"] if "packet" in result.hops else np.zeros(0, np.int64)
-        self.oldest = int(numbers[numbers >= 0].min(initial=np.iinfo(np.int64).max))
+        self.oldest = int(numbers[numbers >= 0].min(initial=_LATEST))
+        self.since = int(result.hops["time_ns"].min(initial=_LATEST))
 
     def take(self, mask: Array) -> _Held:
         """Some of the journeys."""
@@ -90,7 +93,8 @@ class Following:
         found = [each.take(ours) for each, ours in zip(held, mine, strict=True) if ours.any()]
         rest = [each.take(~ours) for each, ours in zip(held, mine, strict=True) if not ours.all()]
         self._let_go(rest, update)
-        return Update(_one(found or [ended.take(mine[-1])]), still)
+        settled = min((held.since for held in self._held), default=_LATEST)
+        return Update(_one(found or [ended.take(mine[-1])]), still, min(update.settled_ns, settled))
 
     def result(self, result: Result) -> Result:
         """The same for the last journeys; nothing is open any more."""

@@ -77,11 +77,13 @@ class Update:
     """What a batch of events brought.
 
     closed: journeys that can't grow any more, each given once. open: all journeys that still may, as they are now.
+    settled_ns: all hops before this time are of journeys that were closed by now, and can be put in order.
     A journey keeps its number from one update to the next; its hops only grow (places may become known later).
     """
 
     closed: Result
     open: Result
+    settled_ns: int = -(1 << 62)
 
 
 _EVER = np.iinfo(np.int64).max
@@ -121,19 +123,22 @@ class Tracker:
         self._new: list[Table] = []
         self._next = 0
         self._open: Result | None = None
+        self._settled_ns = 0
 
-    def feed(self, events: Table) -> Update:
-        """Take the next EVENTS in time order."""
+    def feed(self, events: Table, *, soon: bool = False) -> Update:
+        """Take the next EVENTS in time order. soon: there is time to work through them now, however many are held."""
         self._new.append(self._decisions.prepared(_started(self._observer.observe(events))))
         waiting = sum(len(table) for table in self._new)
         held = 0 if self._held is None else len(self._held)
-        if self._open is not None and waiting < held and held + waiting > MIN_ROWS:
+        if not soon and self._open is not None and waiting < held and held + waiting > MIN_ROWS:
             nothing = np.zeros(0, dtype=np.int64)
-            return Update(Result(self._open.hops.take(nothing), self._open.journeys.take(nothing)), self._open)
+            closed = Result(self._open.hops.take(nothing), self._open.journeys.take(nothing))
+            return Update(closed, self._open, self._settled_ns)
         rows = self._rows()
         now = int(rows["time_ns"][-1]) if len(rows) else 0
         closed, self._open = self._pass(rows, now - self._options.gap_ns)
-        return Update(closed, self._open)
+        self._settled_ns = int(self._open.hops["time_ns"].min(initial=now))
+        return Update(closed, self._open, self._settled_ns)
 
     def hear(self, verdicts: Sequence[dict[str, Any]]) -> None:
         """Take verdicts of trace rules that came meanwhile; they are joined with the next events."""

@@ -7,6 +7,7 @@ knows them, else those of its own clock; the file's first block says so.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,13 +34,14 @@ if TYPE_CHECKING:
     from perfpath.render.summary import Tally
     from perfpath.tables import Array, Table
 
+Entry = tuple[int, Interface, bytes, int, int, str, str]
 OWN_CLOCK = "times are the recording's own clock, which isn't wall-clock time"
 
 
 class PacketFile:
-    """Writes the hops of journeys that can't grow any more, those of each batch in the order of time.
+    """Writes the hops of journeys that can't grow any more, in the order of time: a hop waits for all that are earlier.
 
-    first: of each journey only the first hop that has bytes. A later batch may hold packets that are earlier.
+    first: of each journey only the first hop that has bytes.
     """
 
     def __init__(
@@ -52,17 +54,26 @@ class PacketFile:
         self._info = info
         self._namer = namer
         self._first = first
+        self._waiting: list[Entry] = []
 
     def show(self, update: Update) -> None:
         """Write the closed journeys."""
         hops = self._with_bytes(update.closed)
         if len(hops):
-            writer = self._file()
-            for time, interface, data, length, ethertype, direction, comment in self._entries(hops, update.closed):
-                writer.packet(
-                    interface, time, data, length=length, ethertype=ethertype, direction=direction, comment=comment
-                )
+            self._waiting += self._entries(hops, update.closed)
+            self._waiting.sort(key=_time)  # two runs that are sorted already
+        self._write(bisect_left(self._waiting, update.settled_ns + (self._info.wall_offset_ns or 0), key=_time))
         self.written += len(hops)
+
+    def _write(self, count: int) -> None:
+        """So many of those that wait."""
+        writer = self._file() if count else None
+        for time, interface, data, length, ethertype, direction, comment in self._waiting[:count]:
+            assert writer is not None  # noqa: S101 - for the type checker
+            writer.packet(
+                interface, time, data, length=length, ethertype=ethertype, direction=direction, comment=comment
+            )
+        del self._waiting[:count]
 
     def end(self, tally: Tally, diagnostics: Diagnostics) -> None:  # noqa: ARG002
         """Count what couldn't be written. Raises InputError where nothing could for want of bytes."""
@@ -72,6 +83,7 @@ class PacketFile:
                 "--packets socket (on any kernel) or --packets tprobe"
             )
         self._file()
+        self._write(len(self._waiting))
         self._stream.flush()
         if self.bare:
             diagnostics.note(
@@ -101,7 +113,7 @@ class PacketFile:
             rows = rows[np.unique(hops["journey"][rows], return_index=True)[1]]
         return hops.take(rows)
 
-    def _entries(self, hops: Table, result: Result) -> list[tuple[int, Interface, bytes, int, int, str, str]]:
+    def _entries(self, hops: Table, result: Result) -> list[Entry]:
         """(time, interface, bytes, length on the wire, ethertype, direction, comment) of each hop, sorted by time."""
         assert self._packets is not None  # noqa: S101 - for the type checker: `_with_bytes` found some
         packet = self._packets.take(hops["packet"])
@@ -161,5 +173,5 @@ def _bytes(packet: Array, skip: Array) -> list[bytes]:
     return [raw[at + start : at + end] for at, start, end in ends]
 
 
-def _time(entry: tuple[int, Interface, bytes, int, int, str, str]) -> int:
+def _time(entry: Entry) -> int:
     return entry[0]

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from tprobes import PATIENCE, PERFPATH, journeys, needs_tprobes, perfpath, there
 
 from perfpath.capture.tprobes import events
-from perfpath.errors import CaptureError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,30 +21,6 @@ if TYPE_CHECKING:
     from perfpath.capture.lab import Lab
 
 pytestmark = [pytest.mark.perf, pytest.mark.netns]
-PERFPATH = str(Path(sys.executable).with_name("perfpath"))
-PATIENCE = 300.0
-"""Seconds: in a VM without hardware support everything takes long."""
-
-
-def there() -> bool:
-    try:
-        return events._KIND in (events._file().parent / "README").read_text()
-    except (CaptureError, OSError):
-        return False
-
-
-needs_tprobes = pytest.mark.skipif(
-    not there() and "tprobe" not in os.environ.get("PERFPATH_REQUIRE", ""),
-    reason="this kernel has no dynamic events on tracepoints (Linux 6.5 or later may): scripts/vm-test",
-)
-
-
-def perfpath(*args: str, **given: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([PERFPATH, *args], capture_output=True, text=True, check=False, timeout=PATIENCE, **given)
-
-
-def journeys(text: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in text.splitlines()]
 
 
 def inum(lab: Lab, netns: str) -> int:
@@ -167,7 +141,7 @@ def test_without_such_events_that_is_said_or_sockets_are_taken(tmp_path: Path) -
     assert done.stderr.startswith("perfpath: --packets tprobe: ")
     assert "--packets socket works on any kernel" in done.stderr
     out = tmp_path / "out.jsonl"
-    done = perfpath("--format", "jsonl", "-o", str(out), "ping", "-q", "-c1", "127.0.0.1")
+    done = perfpath("-v", "--format", "jsonl", "-o", str(out), "ping", "-q", "-c1", "127.0.0.1")
     assert done.returncode == 0, done.stderr
     shown = journeys(out.read_text())
     assert {hop["evidence"] for each in shown for hop in each["hops"]} == {"socket"}
@@ -175,3 +149,8 @@ def test_without_such_events_that_is_said_or_sockets_are_taken(tmp_path: Path) -
         ("request", "answered"),
         ("reply", "delivered"),
     ]
+    assert "bytes: socket" in done.stderr
+    assert (
+        "info: --packets auto can't take tprobe: dynamic events can't be made on tracepoints: this kernel"
+        in done.stderr
+    )
