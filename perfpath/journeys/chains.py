@@ -119,11 +119,12 @@ def cut_chains(
     cut[other & (cut == rules.JOINED)] = rules.PROTOCOL
     steps = replace(steps, strong=steps.strong & ~other)
     possible, listed = _possible_steps(cut, spots, devices, topology)
-    nested = listed & steps.nested & steps.exact
+    nested = listed & steps.nested & (steps.exact | seen.quiet)  # a tunnel that is called like the device below it
+    wrapped = listed & alike & (rules.since_before(seen.length) != 0)
     loopback = seen.dev == devices.find("lo")  # no packet is forwarded to it or from it
     turned = seen.tx & ~steps.from_tx & (loopback | rules.before(loopback))
     reasons = (
-        (rules.AGAIN, steps.same & ~nested & ~same),
+        (rules.AGAIN, steps.same & ~nested & ~wrapped & ~same),
         (rules.LENGTH, ~steps.possible & ~same),
         (rules.IMPOSSIBLE, (turned & ~same) | (~possible & ~steps.strong)),
     )

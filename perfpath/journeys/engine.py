@@ -12,8 +12,8 @@ from perfpath.journeys import chains as chaining
 from perfpath.journeys import locate, rules, split
 from perfpath.journeys.contents import with_contents
 from perfpath.journeys.lineage import Lineage, lineage
-from perfpath.journeys.observe import IS_TX, PROCESS, both_directions
-from perfpath.journeys.pair import Pairs, paired, unrivalled
+from perfpath.journeys.observe import INTERRUPT, IS_TX, PROCESS, both_directions
+from perfpath.journeys.pair import Pairs, chance, paired, unrivalled
 from perfpath.journeys.paths import Chains, grouped
 from perfpath.journeys.settle import settled, verdicts
 from perfpath.journeys.sightings import OF_SIGHTINGS, Sightings, sighted
@@ -108,7 +108,11 @@ def run(
     chains, located = placing.solved()
     complete = _complete(seen, cuts.rule, chains, losses)
     pairs = paired(seen, chains, observed, reply_ns)
-    pairs = pairs.take(np.flatnonzero(complete[pairs.request] & complete[pairs.reply]))
+    torn = (
+        seen.tx & (seen.context == INTERRUPT) & (cuts.rule == rules.REPEAT)
+    )  # it may be the rest of another one's way
+    sound = complete & ~torn[chains.starts]
+    pairs = pairs.take(np.flatnonzero(sound[pairs.request] & complete[pairs.reply]))
     pairs = with_contents(pairs, seen, chains, observed, packets)
     chains, located = placing.answered(chains, located, pairs)
     if inference is not None and locator.topology is None and not fallback:
@@ -220,7 +224,7 @@ class _Placing:
         lost = self.beginnings(chains, located)[pairs.reply] == 0
         first = self.seen.rows[chains.starts]
         decided = self.observed["_request"][first[pairs.reply]] >= 0  # what it told then is in `told`
-        useful = np.flatnonzero(pairs.direct & lost & (where != 0) & ~decided)
+        useful = np.flatnonzero(pairs.direct & lost & (where != 0) & ~decided & ~chance(self.seen, chains, pairs))
         if len(useful):
             settled = (self.observed["_reply"][first] >= 0) | (self.observed["_request"][first] >= 0)
             useful = useful[unrivalled(self.seen, chains, pairs, settled, self.reply_ns)[useful]]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from perfpath.journeys.topology import SHARED, Seen
+from perfpath.journeys.topology import SHARED, TUNNELS, Seen
 from perfpath.journeys.unlisted import widened
 
 if TYPE_CHECKING:
@@ -171,6 +171,8 @@ class Locator:
             if place.kind in SHARED:  # these hand on the very packet they were given
                 continue
             reach = self.topology.onward(place, tx=True, to_tx=True)
+            if reach.anywhere and place.kind in TUNNELS - {"wireguard"}:  # that one sends in a kernel thread
+                return {each.number for each in everywhere if each.netns != netns}
             if not reach.anywhere and not reach.nowhere:
                 new = [place for place in everywhere if place.number not in found and place in reach]
                 found |= {place.number for place in new}

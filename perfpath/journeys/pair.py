@@ -16,7 +16,7 @@ import numpy as np
 
 from perfpath.journeys.observe import INTERRUPT, PROCESS, UNKNOWN
 from perfpath.journeys.paths import mixed
-from perfpath.journeys.rules import ETHERNET
+from perfpath.journeys.rules import ETHERNET, NEIGHBOUR
 
 if TYPE_CHECKING:
     from perfpath.journeys.paths import Chains
@@ -159,6 +159,18 @@ def unrivalled(seen: Sightings, chains: Chains, pairs: Pairs, settled: Array, re
     result = np.empty(len(chain), dtype=bool)
     result[order] = alone
     return result[len(others) :]
+
+
+def chance(seen: Sightings, chains: Chains, pairs: Pairs) -> Array:
+    """Pairs that may only look like it: one timer's question to a neighbour after another's answer, as long as it.
+
+    Where a chain would be a reply and a request, one of its pairs is such.
+    """
+    asked = chains.starts[pairs.request]
+    by_timer = seen.tx[asked] & (seen.context[asked] == INTERRUPT)
+    by_timer &= np.isin(seen.length[asked], [each + ETHERNET for each in NEIGHBOUR])
+    result: Array = by_timer | np.isin(pairs.request, pairs.reply) | np.isin(pairs.reply, pairs.request)
+    return result
 
 
 def _place(burst: Array, dev: Array, length: Array) -> Array:

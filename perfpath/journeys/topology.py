@@ -21,11 +21,14 @@ STACKED = frozenset({"vlan", "macvlan", "macvtap", "ipvlan", "ipvtap", "macsec"}
 SHARED = frozenset({"macvlan", "macvtap", "ipvlan", "ipvtap"})  # these hand packets to each other and to that device
 IPVLAN = frozenset({"ipvlan", "ipvtap"})
 MACVLAN = SHARED - IPVLAN
-MASTERS = frozenset({"bridge", "bond", "team"})
+BONDS = frozenset({"bond", "team"})
+MASTERS = BONDS | {"bridge"}
 ENDS = frozenset({"", "tun", "dummy", "nlmon"})  # what is sent there has left the network stack
 ROUTED = frozenset({"vrf", "ifb"})  # these hand packets to any device of their namespace
 IP_TUNNELS = ("gre", "gretap", "ip6gre", "ip6gretap", "erspan", "ip6erspan", "ipip", "sit", "ip6tnl", "vti", "vti6")
 TUNNELS = frozenset((*IP_TUNNELS, "vxlan", "geneve", "xfrm", "wireguard", "bareudp", "gtp"))
+ANY_UNDERLAY = frozenset({"wireguard", "gtp"})
+"""Tunnels that don't tell where their sockets are: in the namespace they were made in, or that their maker was in."""
 WILD = "?"  # the kind of an interface that may exist in a namespace nobody could look into
 
 
@@ -226,13 +229,18 @@ class Topology:
         return self._sent_on(place) if to_tx else self._crossed(place)
 
     def _forwarded(self, place: Place) -> Reach:
-        """rx, then tx. What a bridge's port received leaves by a port, or shows at the bridge first."""
+        """rx, then tx. What a bridge's port received leaves by a port, or shows at the bridge first.
+
+        Except what a VLAN on that port took off before (vlan_do_receive comes before the bridge's rx_handler).
+        """
         if place.loopback:
             return NOWHERE
         master = self._master(place)
         if master is None or master.kind != "bridge":
             return Reach(netns=self.receivers(place))
-        return Reach(places=_numbers(self._ports(master)), netns=self.receivers(place) - {place.netns})
+        above = [each for each in self._above([place]) if each.kind in STACKED]
+        netns = self._hidden_above(place).union(*(self.receivers(each) for each in above))
+        return Reach(places=_numbers(self._ports(master)), netns=netns)
 
     def _forwarded_from(self, place: Place) -> Reach:
         """What is received, then sent: by a bridge's port what another port received, by a bond's port nothing."""
@@ -241,7 +249,24 @@ class Topology:
         master = self._master(place)
         if master is None or master.kind not in MASTERS:
             return ANYWHERE
-        return Reach(places=_numbers(self._ports(master))) if master.kind == "bridge" else NOWHERE
+        return self._shown_at(self._ports(master)) if master.kind == "bridge" else NOWHERE
+
+    def _shown_at(self, places: Iterable[Place]) -> Reach:
+        """The devices that show what these receive: themselves, or what a VLAN or a bond has below.
+
+        Such a device takes what is received in another round of __netif_receive_skb_core, which no tracepoint shows.
+        """
+        found, waiting = set[int](), list(places)
+        while waiting:
+            place = waiting.pop()
+            if place.number in found:
+                continue
+            found.add(place.number)
+            below = self._ports(place) if place.kind in BONDS else self._lower(place)
+            if not below and place.kind in STACKED:
+                return ANYWHERE
+            waiting += below if place.kind in BONDS or place.kind in STACKED else []
+        return Reach(places=frozenset(found))
 
     def _sent_on(self, place: Place) -> Reach:
         """tx, then tx: a device that sends through another."""
@@ -254,7 +279,7 @@ class Topology:
             routed = frozenset(each.netns for each in below) if place.kind in IPVLAN else frozenset()
             return Reach(places=_numbers(below), netns=routed)
         if place.kind in TUNNELS:
-            return Reach(netns=self.underlay(place))
+            return self._underlay(place)
         if place.kind in ROUTED:
             return Reach(netns=frozenset({place.netns}))
         return NOWHERE if place.kind in ENDS or place.kind in PAIRS else ANYWHERE
@@ -283,6 +308,7 @@ class Topology:
 
     def _received_sent(self, place: Place) -> Reach:
         above = _numbers(each for each in self._above([place]) if each.kind in SHARED)
+        above |= self._redirectors.get(place.netns, frozenset())
         hidden = self._hidden_above(place)
         if place.kind in MACVLAN:
             return NOWHERE  # copies of broadcasts begin there
@@ -300,12 +326,11 @@ class Topology:
 
     def _received_received(self, place: Place) -> Reach:
         if place.kind in MASTERS:
-            return Reach(places=_numbers(self._ports(place)))
+            return self._shown_at(self._ports(place))
         if place.kind in TUNNELS:
-            return Reach(netns=self.underlay(place))
+            return self._underlay(place)
         if place.kind in STACKED:
-            below = self._lower(place)
-            return Reach(places=_numbers(below)) if below else ANYWHERE
+            return self._shown_at([place])
         return NOWHERE if place.kind in ENDS or place.kind in PAIRS else ANYWHERE
 
     def receivers(self, place: Place) -> frozenset[int]:
@@ -335,11 +360,21 @@ class Topology:
             return frozenset()
         return frozenset({*(namespace.inum for namespace in self._unreadable), *((0,) if self.lacking else ())})
 
-    def underlay(self, place: Place) -> frozenset[int]:
-        """The namespaces in which a tunnel's packets go on."""
+    def _underlay(self, place: Place) -> Reach:
+        """Where a tunnel's packets go on."""
         below = {each.netns for each in self._lower(place)}
-        other = place.interface.details.get("underlay_netns")
-        return frozenset(below or ({int(other)} if other else {place.netns}))
+        other = place.interface.details.get("underlay_netns", 0 if place.kind in ANY_UNDERLAY else place.netns)
+        netns = below or {int(other)}
+        return Reach(netns=frozenset(netns)) if any(netns) else ANYWHERE
+
+    @cached_property
+    def _redirectors(self) -> dict[int, frozenset[int]]:
+        """The ifb devices of each namespace: what was redirected to one is received at its own device again."""
+        found: dict[int, frozenset[int]] = {}
+        for place in self.places:
+            if place.kind == "ifb":
+                found[place.netns] = found.get(place.netns, frozenset()) | {place.number}
+        return found
 
     def _master(self, place: Place) -> Place | None:
         found = self._by_index.get((place.netns, place.interface.master), []) if place.interface.master else []

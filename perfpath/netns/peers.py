@@ -134,7 +134,7 @@ class Atlas:
         peer = link.link if paired and self._is_peer(look.inum, link, there) else 0
         lower = 0 if paired or (link.nsid is None and link.link == link.ifindex) else link.link
         details = link.details
-        if there and link.nsid is not None and not paired and link.kind not in STACKED:
+        if link.nsid is not None and not paired and link.kind not in STACKED:
             details = {**details, "underlay_netns": there}
         return Interface(
             look.inum,

@@ -62,8 +62,11 @@ def assert_same(saved: Interface, live: Interface) -> None:
     """All that iproute2 tells; where it tells too little to be sure, an end in another namespace may be unknown."""
     if live.kind not in {"veth", "netkit"} and live.lower_netns != live.netns:
         assert saved.lower_netns in {0, live.lower_netns}
-        details = {key: value for key, value in live.details.items() if key != "underlay_netns"}
-        live = replace(live, lower=saved.lower, lower_netns=saved.lower_netns, details=details)
+        assert saved.details.get("underlay_netns", 0) in {0, live.details.get("underlay_netns", 0)}
+        live, saved = (
+            replace(each, details={key: value for key, value in each.details.items() if key != "underlay_netns"})
+            for each in (replace(live, lower=saved.lower, lower_netns=saved.lower_netns), saved)
+        )
     assert replace(saved, details={}) == replace(live, details={})
     assert saved.details.items() <= live.details.items()
     assert live.details.keys() - saved.details.keys() <= {"underlay_netns"}
