@@ -16,12 +16,12 @@ class Clock:
 
     def __init__(self, info: Info | None = None, *, wall: bool = False) -> None:
         self._origin = info.first_ns if info else None
-        self._wall = info.wall_offset_ns if info and wall else None
+        self._info = info if wall else None  # a stream says later when its clock started
 
     def text(self, time_ns: int) -> str:
         """A time: `+1.002010 s` or ISO 8601. Where nobody knows the first event, it is the first time asked for."""
-        if self._wall is not None:
-            return iso8601(time_ns, self._wall)
+        if self._info is not None and self._info.wall_offset_ns is not None:
+            return iso8601(time_ns, self._info.wall_offset_ns)
         if self._origin is None:
             self._origin = time_ns
         return seconds(time_ns - self._origin)

@@ -15,6 +15,7 @@ from perfpath.render.progress import whole
 from perfpath.render.summary import Tally
 from perfpath.render.table import TableWriter
 from perfpath.render.tree import TreeStream
+from perfpath.times import iso8601
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -148,3 +149,10 @@ def test_an_incomplete_packet_says_so(doubtful: Story, shown: Callable[..., str]
 def test_doubt_names_a_few_candidates(story: Story, shown: Callable[..., str]) -> None:
     story.packet("rx eth0 ?web,db 0", candidates=",".join(map(str, range(10, 517))))
     assert "could be 10, 11, 12 or 504 others" in shown("tree", story)
+
+
+def test_a_stream_that_tells_later_when_its_clock_started_has_wall_clock_times() -> None:
+    info = Info("perf.data (pipe)")
+    clock = Clock(info, wall=True)
+    info.wall_offset_ns = 10**18
+    assert clock.text(5) == iso8601(5, 10**18)
