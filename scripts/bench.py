@@ -174,10 +174,33 @@ def scale(options: argparse.Namespace, folder: Path) -> object:
 
 def depths(folder: Path) -> dict[str, list[str]]:
     """Recordings that hold more than the plain one; without packet sockets, so that only perf's part is compared."""
-    plain_one = [PERFPATH, "record", "-a", "--packets", "none", "-o", str(folder / "capture")]
+    plain_one = [*recording(folder), "--packets", "none"]
     return {"perfpath record -a --packets none": plain_one} | {
         f"  the same with {option}": [*plain_one, option] for option in ("--complete", "--decisions", "--why")
     }
+
+
+def recording(folder: Path) -> list[str]:
+    """A command that records the whole system."""
+    return [PERFPATH, "record", "-a", "-o", str(folder / "capture")]
+
+
+def tprobes(folder: Path) -> dict[str, list[str]]:
+    """Recording with dynamic events, where this kernel has them."""
+    command = [*recording(folder), "--packets", "tprobe"]
+    done = subprocess.run([*command, "true"], check=False, capture_output=True)
+    return {} if done.returncode else {"perfpath record -a --packets tprobe": command}
+
+
+def dumped(netns: str, folder: Path) -> dict[str, list[str]]:
+    """A run of tcpdump in the namespace that sends, where there is a tcpdump."""
+    if not shutil.which("tcpdump"):
+        return {}
+    script = (
+        'coproc ip netns exec "$0" tcpdump -q -s128 -i any -w "$1" 2>&1; pid=$!; read -r _ <&"${COPROC[0]}"; '
+        'shift; "$@"; kill "$pid"'
+    )
+    return {"tcpdump -i any, one namespace": ["bash", "-c", script, netns, str(folder / "flood.pcap")]}
 
 
 def with_command(prefix: list[str], command: list[str], folder: Path) -> list[str]:
@@ -198,7 +221,8 @@ def traffic(options: argparse.Namespace, folder: Path) -> object:
         ways = {
             "untraced": [],
             "perf record -a": ["perf", "record", "-q", "-a", "-o", str(folder / "flood.data"), *EVENTS, "--"],
-            "perfpath record -a": [PERFPATH, "record", "-a", "-o", str(folder / "capture")],
+            "perfpath record -a --packets socket": [*recording(folder), "--packets", "socket"],
+            **tprobes(folder),
             **depths(folder),
             "perfpath -a --format jsonl": [PERFPATH, "-a", "--format", "jsonl", "-o", str(folder / "flood.jsonl")],
             "perfpath --format jsonl": [PERFPATH, "--format", "jsonl", "-o", str(folder / "flows.jsonl")],
@@ -214,6 +238,7 @@ def traffic(options: argparse.Namespace, folder: Path) -> object:
                 "--",
             ],
         }
+        ways |= dumped(command[3], folder)
         if bpftrace := shutil.which("bpftrace"):
             fields = 'printf("%s %p %d\\n", str(args->name), args->skbaddr, args->len)'
             program = " ".join(f"tracepoint:{event} {{ {fields} }}" for event in FOUR)
