@@ -202,3 +202,13 @@ def test_twins_are_told_apart_by_their_senders_only(tasks: bool) -> None:
         assert not result.hops["netns"].any()
         assert set(result.hops.texts("candidates")) == {",".join(str(node.inum) for node in world.nodes)}
         assert "--packets socket" in diagnostics.notes["ambiguous-place"].advice
+
+
+def test_beside_many_packets_a_new_one_waits_only_where_there_is_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("perfpath.journeys.tracker.MIN_ROWS", 10)
+    world, hops = told(7)
+    table = table_of(hops)
+    tracker = Tracker(world.inventory(), Diagnostics())
+    assert len(tracker.feed(table.take(slice(0, len(hops) - 2))).open.hops) == len(hops) - 2
+    assert len(tracker.feed(table.take(slice(len(hops) - 2, len(hops) - 1))).open.hops) == len(hops) - 2
+    assert len(tracker.feed(table.take(slice(len(hops) - 1, None)), soon=True).open.hops) == len(hops)
