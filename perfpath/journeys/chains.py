@@ -148,8 +148,29 @@ def cut_chains(
         & ~((waited | nested) & listed)
         & (place == origin)
     ] = rules.REPEAT
+    doubtful |= _comes_round(cut, place, rules.sent_on_unknown(seen, steps)) & ~alike
     inner = (cut != rules.JOINED) & listed & steps.same & steps.nested
     return Cuts(cut, steps.strong, rules.firm_steps(seen, steps), doubtful, origin, inner, rules.handed_on(seen, steps))
+
+
+def _comes_round(cut: Array, place: Array, turns: Array) -> Array:
+    """Of `turns`, those behind which a chain comes to a place it has been at: there another packet may have begun."""
+    result = np.zeros(len(cut), dtype=bool)
+    turns = turns & (cut == rules.JOINED)
+    if not turns.any():
+        return result
+    chain = np.cumsum(cut != rules.JOINED)
+    turning = np.zeros(int(chain[-1]) + 1, dtype=bool)
+    turning[chain[turns]] = True
+    order = np.flatnonzero(turning[chain])
+    order = order[np.lexsort((place[order], chain[order]))]
+    again = np.zeros(len(cut), dtype=bool)
+    again[order[1:]] = (np.diff(chain[order]) == 0) & (np.diff(place[order]) == 0)
+    repeated = np.flatnonzero(again)
+    latest = np.maximum.accumulate(np.where(turns, np.arange(len(cut)), 0))[repeated]
+    mine = turns[latest] & (chain[latest] == chain[repeated])
+    result[latest[mine]] = True
+    return result
 
 
 def _possible_steps(cut: Array, spots: Spots, devices: Names, topology: Topology | None) -> tuple[Array, Array]:

@@ -192,3 +192,11 @@ def test_without_flags_a_packet_that_waited_for_an_address_is_still_one() -> Non
     ]
     found = follow(table_of([*hops[:3], asked, told, *hops[3:]]), None, Diagnostics())
     assert sorted(sizes(found)) == [1, 1, 4]
+
+
+def test_without_flags_a_chain_that_comes_round_is_uncertain() -> None:
+    """Tracing began while a packet was under way: its way's own beginning isn't known, and can't be what repeats."""
+    rest = PING[1:]
+    again = tuple((at + 40 * lap, *more) for lap in (1, 2) for at, *more in PING)
+    assert _protocols(*rest, *again).journeys["uncertain"].tolist()[0]
+    assert not _protocols(*PING).journeys["uncertain"].any()
