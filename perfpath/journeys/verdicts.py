@@ -15,6 +15,12 @@ TCP = {
     "tcp:tcp_receive_reset": "reset received",
     "tcp:tcp_bad_csum": "bad checksum",
 }
+TCP_SAYS = ("state", "reason")
+STATES = (
+    *("", "TCP_ESTABLISHED", "TCP_SYN_SENT", "TCP_SYN_RECV", "TCP_FIN_WAIT1", "TCP_FIN_WAIT2", "TCP_TIME_WAIT"),
+    *("TCP_CLOSE", "TCP_CLOSE_WAIT", "TCP_LAST_ACK", "TCP_LISTEN", "TCP_CLOSING", "TCP_NEW_SYN_RECV"),
+)
+"""By number (BPF_TCP_* of include/uapi/linux/bpf.h holds them still): the events' formats may name no numbers."""
 
 
 def gateway_of(said: dict[str, Any]) -> str | None:
@@ -51,7 +57,13 @@ def _object(event: str, role: str, dev: str | None, said: dict[str, Any], *, gat
     if system == "bridge":
         return {"kind": "learned", "mac": said.get("addr"), "port": dev, "vlan": said.get("vid") or None}
     found: dict[str, Any] = {"kind": "tcp", "what": TCP.get(event, event)}
-    return found | {name: said[name] for name in ("state", "reason") if name in said}
+    return found | {name: _state(said[name]) if name == "state" else said[name] for name in TCP_SAYS if name in said}
+
+
+def _state(given: int | str) -> int | str:
+    """A TCP state by name, or as it is where it is none that is known."""
+    number = int(given, 0) if isinstance(given, str) and given[:1].isdigit() else given
+    return STATES[number] if isinstance(number, int) and 0 < number < len(STATES) else given
 
 
 def _route(role: str, said: dict[str, Any], *, gateway: bool) -> dict[str, Any]:
