@@ -224,6 +224,7 @@ class _Placing:
         lost = self.beginnings(chains, located)[pairs.reply] == 0
         first = self.seen.rows[chains.starts]
         decided = self.observed["_request"][first[pairs.reply]] >= 0  # what it told then is in `told`
+        decided |= self.observed["_request"][first[pairs.request]] >= 0  # a reply asks nothing
         useful = np.flatnonzero(pairs.direct & lost & (where != 0) & ~decided & ~chance(self.seen, chains, pairs))
         if len(useful):
             settled = (self.observed["_reply"][first] >= 0) | (self.observed["_request"][first] >= 0)

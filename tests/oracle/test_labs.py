@@ -89,6 +89,7 @@ def judged(
     A hop placed wrongly and a packet cut or mixed with another fail at once. On a busy machine the oracle or perf may
     lose something, and interrupted packets leave more unknown: then the same again, up to TRIES times.
     """
+    pings(flows, count=1)  # what asks for neighbours shows at all devices alike: it is over when the recording begins
     for _ in range(TRIES):
         with Watch(folder) as watch:
             pings(flows)
@@ -357,7 +358,6 @@ def test_macvlan_and_ipvlan(lab: Lab, tmp_path: Path, kind: str, mode: str) -> N
         lab.up(box, "eth0")
         lab.address(box, "eth0", f"{net[10 + number]}/24")
     flows = [(boxes[0], str(net[11])), (boxes[1], str(net[9])), (outside, str(net[10]))]
-    pings(flows, count=1)  # broadcasts show at all devices alike; they are over when the recording begins
     if kind == "macvlan":
         judged(kind, tmp_path, lab, flows, undecidable=COUNT)
     else:
@@ -421,7 +421,6 @@ def test_taps_with_a_process_behind_them(lab: Lab, tmp_path: Path, inside: str, 
             lab.address(node, "br0", f"{net[1 + number]}/24")
         flows = [(spaces["pod0"], str(net[11])), (spaces["pod1"], str(net[10])), (spaces["node0"], str(net[11]))]
         flows += [(spaces["node1"], str(net[1]))]
-        pings(flows, count=1)  # what floods the bridges, as ARP does, is over when the recording begins
         name = f"taps, a process in {inside or 'host'}{', alike' if alike else ''}"
         share = 0.2 if alike else 0.65 if "node" in inside else 0.97
         result = judged(name, tmp_path, lab, flows, located=share, copies=2)
