@@ -201,3 +201,16 @@ def test_the_python_api_gives_the_declared_columns() -> None:
     assert len(trace.hops) == 12
     assert trace.hops["netns_name"].iloc[0] == "host"  # the topology saved beside the recording is used
     assert trace.journeys["role"].astype(str).tolist() == ["request", "reply"] * 2
+
+
+@pytest.mark.parametrize("size", [16, 168, 320, 624, 860])
+def test_a_pipe_cut_before_its_events_are_described_says_so(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, size: int
+) -> None:
+    """Sizes at which a whole record ends: nothing is cut in two."""
+    cut = tmp_path / "cut"
+    cut.write_bytes((SAMPLE / "perf.data").read_bytes()[:size])
+    status, out, _ = report(capsys, str(cut))
+    assert status == 0
+    assert "before perf has written which events it is of" in out
+    assert report(capsys, "--strict", str(cut))[0] == 3

@@ -64,7 +64,8 @@ class PipeDecoder(Recorded):
         if self._decoder is None or self._stream is None:
             raise InputError(f"{self.info.path}: the recording ends before its header ({len(self._head)} bytes)")
         self._stream.close()
-        if not self._state.attrs:
+        attrs = self._state.attrs
+        if not attrs or (not self._state.formats and any(attr.tracepoint is not None for attr in attrs)):
             self._state.diagnostics.note(
                 "cut-short",
                 "the recording ends before perf has written which events it is of: nothing in it can be read",
