@@ -138,6 +138,7 @@ def cut_chains(
     cut[rules.overtaken(seen, steps, cut) & ~waited & ~alike] = rules.OVERTAKEN
     moved = seen.cpu != rules.before(seen.cpu)
     doubtful = seen.tx & ~steps.from_tx & (~steps.exact | moved | (steps.gap > DOUBTFUL_GAP_NS)) & ~alike
+    doubtful |= rules.may_ask(seen, steps) & ~alike
     doubtful |= rules.hardly_one(seen, steps) & ~alike
     place = seen.dev.astype(np.int64) * len(HOP_NAMES) + seen.kind
     first = np.maximum.accumulate(np.where(cut != rules.JOINED, np.arange(len(cut)), 0))

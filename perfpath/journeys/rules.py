@@ -264,7 +264,17 @@ def firm_steps(seen: Sightings, steps: Steps) -> Array:
     handed_up = ~steps.from_tx & ~seen.tx & (steps.gap < DIRECT_NS) & ~steps.elsewhere
     crossed = steps.from_tx & ~seen.tx & (seen.cpu == before(seen.cpu)) & steps.exact & (steps.gap < DIRECT_NS)
     firm: Array = steps.strong | steps.nested | handed_up | crossed | (here & (seen.context == INTERRUPT))
-    return firm
+    return firm & ~may_ask(seen, steps)
+
+
+def may_ask(seen: Sightings, steps: Steps) -> Array:
+    """Steps that look as if a router forwarded something as long as a question for a neighbour, which none does.
+
+    Such a question is made anew, and may well get the address of one that its receiver has just freed.
+    """
+    result: Array = ~steps.from_tx & seen.tx & ~seen.quiet & (steps.gap > NESTED_NS)
+    result &= np.isin(before(seen.length), NEIGHBOUR)
+    return result
 
 
 def sent_on_unknown(seen: Sightings, steps: Steps) -> Array:

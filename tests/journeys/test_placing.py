@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from walks import PROCESS, SOFTIRQ, Hop, table_of
 
@@ -228,3 +230,20 @@ def test_an_inode_given_out_again_is_not_the_one_of_before() -> None:
     result = follow(table_of(sent), inventory, Diagnostics(), Options(monotonic=True))
     assert places(result)[0] == late.inum
     assert result.hops.texts("netns_name")[0] is None
+
+
+def test_a_question_with_the_address_of_the_last_tells_nothing_of_it() -> None:
+    """A router asks one neighbour, whose answer comes, and then the other: nothing was forwarded."""
+    inventory = Inventory(
+        (
+            Namespace(BOX, "a", interfaces=(veth(BOX, 2, "eth0", NODE, 2),)),
+            Namespace(NODE, "r", interfaces=(veth(NODE, 2, "eth0", BOX, 2), veth(NODE, 3, "eth1", POD, 2))),
+            Namespace(POD, "b", interfaces=(veth(POD, 2, "eth0", NODE, 3),)),
+        )
+    )
+    first = [hop(0, TX, 42), hop(2, RX, 28)]
+    between = [hop(12, TX, 42, dev="eth0"), hop(14, RX, 28, dev="eth1")]
+    second = [replace(hop(9, TX, 42, dev="eth1"), time=1_000_650_000), replace(hop(9, RX, 28), time=1_000_652_000)]
+    result = follow(table_of(first + between + second), inventory, Diagnostics())
+    at = sorted(zip(result.hops["time_ns"].tolist(), places(result), strict=True))
+    assert [netns for _, netns in at] == [0, 0, POD, NODE, NODE, POD]
