@@ -12,7 +12,7 @@ from perfpath.journeys import chains as chaining
 from perfpath.journeys import locate, rules, split
 from perfpath.journeys.contents import with_contents
 from perfpath.journeys.lineage import Lineage, lineage
-from perfpath.journeys.observe import INTERRUPT, IS_TX, PROCESS, both_directions
+from perfpath.journeys.observe import IS_TX, PROCESS, both_directions
 from perfpath.journeys.pair import Pairs, chance, paired, unrivalled
 from perfpath.journeys.paths import Chains, grouped
 from perfpath.journeys.settle import settled, verdicts
@@ -108,11 +108,7 @@ def run(
     chains, located = placing.solved()
     complete = _complete(seen, cuts.rule, chains, losses)
     pairs = paired(seen, chains, observed, reply_ns)
-    torn = (
-        seen.tx & (seen.context == INTERRUPT) & (cuts.rule == rules.REPEAT)
-    )  # it may be the rest of another one's way
-    sound = complete & ~torn[chains.starts]
-    pairs = pairs.take(np.flatnonzero(sound[pairs.request] & complete[pairs.reply]))
+    pairs = pairs.take(np.flatnonzero(complete[pairs.request] & complete[pairs.reply]))
     pairs = with_contents(pairs, seen, chains, observed, packets)
     chains, located = placing.answered(chains, located, pairs)
     if inference is not None and locator.topology is None and not fallback:

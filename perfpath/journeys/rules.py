@@ -273,7 +273,7 @@ def may_ask(seen: Sightings, steps: Steps) -> Array:
     Such a question is made anew, and may well get the address of one that its receiver has just freed.
     """
     result: Array = ~steps.from_tx & seen.tx & ~seen.quiet & (steps.gap > NESTED_NS)
-    result &= np.isin(before(seen.length), NEIGHBOUR)
+    result &= before(seen.length) == NEIGHBOUR[0]
     return result
 
 
