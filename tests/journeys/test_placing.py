@@ -159,6 +159,19 @@ def test_a_name_that_is_not_listed_shows_that_something_is_not() -> None:
     assert places(follow(table, LONE, Diagnostics())) == [0, 0]
 
 
+@pytest.mark.parametrize("way", ["there", "back"])
+def test_a_pairs_end_is_reached_from_its_other_end_and_no_other(way: str) -> None:
+    """The inventory is of later: `veth5`, which led to a container that is gone, is not listed; `veth6` leads to one."""
+    host = Namespace(HOST, "host", "host", interfaces=(veth(HOST, 6, "veth6", BOX, 2),))
+    inventory = Inventory((host, Namespace(BOX, "stays", interfaces=(veth(BOX, 2, "eth0", HOST, 6),))), 1, 1)
+    hops = (
+        [hop(0, TX, 98, dev="veth5"), hop(2, RX, 84)]
+        if way == "there"
+        else [hop(0, TX, 98), hop(2, RX, 84, dev="veth5")]
+    )
+    assert places(follow(table_of(hops), inventory, Diagnostics())) == [0, 0]
+
+
 HOSTS = (
     veth(HOST, 5, "veth5", 0, 0, master=4),
     Interface(HOST, 4, "docker0", "bridge"),
