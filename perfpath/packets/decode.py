@@ -97,10 +97,13 @@ def _level(sheet: Sheet, found: Carried) -> Carried | None:
     """Read one level from its first header to its transport's; returns what is inside."""
     sheet.begin(found.span)
     span, ethertype = found.span, found.ethertype
-    if found.ethernet.any():
+    tagged = ~found.ethernet & np.isin(ethertype, ethernet.TAGS)  # received: the outer tag of several was taken off
+    if found.ethernet.any() or tagged.any():
         framed, named = ethernet.ethernet(sheet, span.take(found.ethernet))
-        bare = ~found.ethernet
-        span, ethertype = joined([framed, span.take(bare)]), np.concatenate([named, ethertype[bare]])
+        second, carried = ethernet.untagged(sheet, span.take(tagged), ethertype[tagged])
+        bare = ~found.ethernet & ~tagged
+        span = joined([framed, second, span.take(bare)])
+        ethertype = np.concatenate([named, carried, ethertype[bare]])
     sheet.set("ethertype", span.rows, ethertype)
     for number, reader in (
         (ethernet.ARP, ethernet.arp),

@@ -40,11 +40,11 @@ def ethernet(sheet: Sheet, span: Span) -> tuple[Span, Array]:
     span, header = sheet.read(span, layouts.ETHERNET)
     sheet.set("dst_mac", span.rows, mac(header["dst_hi"], header["dst_lo"]))
     sheet.set("src_mac", span.rows, mac(header["src_hi"], header["src_lo"]))
-    return _untagged(sheet, span.advanced(layouts.ETHERNET.itemsize), header["type"].astype(np.int64))
+    return untagged(sheet, span.advanced(layouts.ETHERNET.itemsize), header["type"].astype(np.int64))
 
 
-def _untagged(sheet: Sheet, span: Span, ethertype: Array) -> tuple[Span, Array]:
-    """Step over VLAN tags."""
+def untagged(sheet: Sheet, span: Span, ethertype: Array) -> tuple[Span, Array]:
+    """Step over VLAN tags; returns where network headers begin, and their ethertypes."""
     done: list[tuple[Span, Array]] = []
     for depth in range(MAX_TAGS):
         tagged = np.isin(ethertype, TAGS)

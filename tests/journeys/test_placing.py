@@ -161,7 +161,7 @@ def test_a_name_that_is_not_listed_shows_that_something_is_not() -> None:
 
 @pytest.mark.parametrize("way", ["there", "back"])
 def test_a_pairs_end_is_reached_from_its_other_end_and_no_other(way: str) -> None:
-    """The inventory is of later: `veth5`, which led to a container that is gone, is not listed; `veth6` leads to one."""
+    """The inventory is of later: `veth5`, which led to a container that is gone, isn't listed; `veth6` is."""
     host = Namespace(HOST, "host", "host", interfaces=(veth(HOST, 6, "veth6", BOX, 2),))
     inventory = Inventory((host, Namespace(BOX, "stays", interfaces=(veth(BOX, 2, "eth0", HOST, 6),))), 1, 1)
     hops = (

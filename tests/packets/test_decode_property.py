@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -99,6 +100,20 @@ def test_any_place_of_the_network_header_is_safe(seed: int, place: int, captured
         network=np.array([place, place, place]),
     )
     assert len(decode(odd).outer) == 3
+
+
+@pytest.mark.parametrize("tag", [0x8100, 0x88A8])
+@pytest.mark.parametrize("ethertype", [0x0800, 0x86DD, 0x0806])
+def test_a_packet_of_two_tags_as_it_is_received(tag: int, ethertype: int) -> None:
+    """The outer tag was taken off (QinQ on Linux 6.12): where the network header should be, the inner one is."""
+    maker = packet_bytes.Maker(Random(7))
+    body = {0x0800: maker.packet4(1), 0x86DD: maker.packet6(1), 0x0806: packet_bytes.arp(1)}[ethertype]
+    plain = decode(packed([body], NETWORK, ethertype))
+    tagged = decode(packed([struct.pack(">HH", 6, ethertype) + body], NETWORK, tag))
+    framed = decode(packed([bytes(12) + struct.pack(">HHH", tag, 6, ethertype) + body]))
+    for name in ("ethertype", "family", "src_hi", "src_lo", "dst_hi", "dst_lo", "proto", "ip_len", "icmp_id", "arp_op"):
+        assert plain.outer[name].tolist() == tagged.outer[name].tolist() == framed.outer[name].tolist(), name
+    assert tagged.outer["vlan"].tolist() == framed.outer["vlan"].tolist() == [6]
 
 
 def test_neighbours_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
