@@ -117,7 +117,9 @@ def cut_chains(
         cut[told.unlike & (cut == rules.JOINED)] = rules.CONTENT
     other = protocols.another(seen, observed, steps) & ~same
     cut[other & (cut == rules.JOINED)] = rules.PROTOCOL
-    steps = replace(steps, strong=steps.strong & ~other)
+    apart = _apart(seen, observed) & ~same
+    cut[apart & (cut == rules.JOINED)] = rules.IMPOSSIBLE
+    steps = replace(steps, strong=steps.strong & ~other & ~apart)
     possible, listed = _possible_steps(cut, spots, devices, topology)
     nested = listed & steps.nested & (steps.exact | seen.quiet)  # a tunnel that is called like the device below it
     wrapped = listed & alike & (rules.since_before(seen.length) != 0)
@@ -152,6 +154,17 @@ def cut_chains(
     doubtful |= _comes_round(cut, place, rules.sent_on_unknown(seen, steps)) & ~alike
     inner = (cut != rules.JOINED) & listed & steps.same & steps.nested
     return Cuts(cut, steps.strong, rules.firm_steps(seen, steps), doubtful, origin, inner, rules.handed_on(seen, steps))
+
+
+def _apart(seen: Sightings, observed: Table) -> Array:
+    """Hops that send in another namespace than the hop before received in: who receives a packet forwards it there.
+
+    Only where both are recorded. What tunnels send, and what they hand up, may well be in another one.
+    """
+    netns = observed["netns"][seen.rows]
+    left = rules.before(netns)
+    apart: Array = seen.follows & seen.tx & ~rules.before(seen.tx) & (netns > 0) & (left > 0) & (netns != left)
+    return apart
 
 
 def _comes_round(cut: Array, place: Array, turns: Array) -> Array:

@@ -141,9 +141,16 @@ def _uncontradicted(pairs: Pairs, place: Array, ended: Table, begun: Table) -> A
     request, reply = place[pairs.request], place[pairs.reply]
     both = np.flatnonzero((request >= 0) & (reply >= 0))
     keep = np.ones(len(pairs.request), bool)
-    answer = begun.take(reply[both])
-    wrong = answers(ended.take(request[both]), answer) == FALSE
-    for family, types in ERRORS.items():
-        wrong &= ~((answer["family"] == family) & np.isin(answer["icmp_type"], types))
+    asked, answer = ended.take(request[both]), begun.take(reply[both])
+    wrong = answers(asked, answer) == FALSE
+    wrong &= _reports(asked) | ~_reports(answer)
     keep[both[wrong]] = False
     return np.flatnonzero(keep)
+
+
+def _reports(table: Table) -> Array:
+    """Which packets are ICMP errors: about such a one there is no other (RFC 1122, 3.2.2)."""
+    found = np.zeros(len(table), bool)
+    for family, types in ERRORS.items():
+        found |= (table["family"] == family) & np.isin(table["icmp_type"], types)
+    return found

@@ -151,7 +151,9 @@ def _number(given: dict[str, Any], key: str, where: str, *, required: bool = Fal
 
 def _is_number(value: Any, where: str) -> int:
     name = where.rpartition(".")[2].partition("[")[0].rpartition(" ")[2]
-    if isinstance(value, bool) or not isinstance(value, int) or value not in _LIMITS.get(name, _NUMBERS):
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _wrong(where, "a whole number", value)
+    if value not in _LIMITS.get(name, _NUMBERS):
         raise _wrong(where, "a whole number, as large as the kernel's are", value)
     return value
 

@@ -129,9 +129,11 @@ def _echo_types(request: Table, reply: Table) -> Array:
 
 
 def _advertises(request: Table, reply: Table) -> Array:
-    """A neighbour solicitation and an advertisement of its target."""
+    """A neighbour solicitation and an advertisement of its target: to who asked, or to all (RFC 4861, 7.2.4)."""
     known = _discovers(request) & _discovers(reply)
     target = (request["nd_hi"] == reply["nd_hi"]) & (request["nd_lo"] == reply["nd_lo"])
+    back = (request["src_hi"] == reply["dst_hi"]) & (request["src_lo"] == reply["dst_lo"])
+    target &= back | _group(reply)
     types = both(equal(request["icmp_type"], 135), equal(reply["icmp_type"], 136))
     protocols = both(equal(reply["ethertype"], IPV6, 0), equal(request["proto"], ICMP6), equal(reply["proto"], ICMP6))
     return both(protocols, types, truth(target, known))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import struct
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfpath.journeys.contents import _Ends, _matched
+from perfpath.journeys.contents import _Ends, _matched, _uncontradicted
 from perfpath.journeys.pair import Pairs, first_of_each
 from perfpath.packets.decode import decode
 from perfpath.packets.headers import packed
@@ -87,3 +88,16 @@ def test_exchanges_one_after_the_other_are_all_found(rounds: list[tuple[int, byt
         else:
             waiting.add((number, server))
     assert matched(*said) == truth if said else not truth
+
+
+@pytest.mark.parametrize(
+    ("kinds", "kept"), [((8, 3), True), ((8, 0), True), ((8, 5), True), ((3, 3), False), ((11, 3), False)]
+)
+def test_an_error_may_follow_a_packet_but_no_other_error(kinds: tuple[int, int], kept: bool) -> None:
+    ends = []
+    for kind, (source, target) in zip(kinds, ((A, B), (B, A)), strict=True):
+        body = struct.pack("!BBHHH", kind, 0, 0, 77, 1) + bytes(40)
+        head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(body), 1, 0, 64, 1, 0, source, target)
+        ends.append(decode(packed([bytes(12) + b"\x08\x00" + head + body])).outer)
+    pairs = Pairs(np.array([0]), np.array([1]), np.array([True]))
+    assert len(_uncontradicted(pairs, np.array([0, 0]), *ends)) == kept

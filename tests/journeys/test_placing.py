@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from walks import PROCESS, SOFTIRQ, Hop, table_of
 
@@ -170,6 +171,15 @@ def test_a_pairs_end_is_reached_from_its_other_end_and_no_other(way: str) -> Non
         else [hop(0, TX, 98), hop(2, RX, 84, dev="veth5")]
     )
     assert places(follow(table_of(hops), inventory, Diagnostics())) == [0, 0]
+
+
+@pytest.mark.parametrize(("elsewhere", "packets"), [(False, 1), (True, 2)])
+def test_who_receives_a_packet_forwards_it_there(elsewhere: bool, packets: int) -> None:
+    """The recording itself has the namespaces: the next to send from the same address is another packet, elsewhere."""
+    hops = [hop(0, TX, 98), hop(2, RX, 84), hop(4, TX, 98, dev="eth1"), hop(6, RX, 84)]
+    known = [BELOW, NODE, BOX if elsewhere else NODE, POD]
+    table = table_of(hops).extended(netns=np.array(known, np.uint32))
+    assert len(follow(table, None, Diagnostics()).journeys) == packets
 
 
 HOSTS = (

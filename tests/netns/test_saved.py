@@ -14,17 +14,18 @@ from perfpath.netns.inventory import Interface, Inventory, Namespace
 from perfpath.netns.saved import as_dict, from_json, to_json
 
 NUMBERS = st.integers(0, (1 << 64) - 1)
+INUMS, INDEXES = st.integers(0, (1 << 32) - 1), st.integers(-(1 << 31), (1 << 31) - 1)
 TEXTS = st.text(st.characters(exclude_categories=[]), max_size=12)  # surrogates too, as os.fsdecode makes them
 TIMES = st.none() | st.integers(0, 1 << 62)
 
 
 @st.composite
 def namespaces(draw: st.DrawFn) -> Namespace:
-    inum = draw(NUMBERS)
+    inum = draw(INUMS)
     interface = st.builds(
         Interface,
         netns=st.just(inum),
-        ifindex=NUMBERS,
+        ifindex=INDEXES,
         name=TEXTS,
         kind=TEXTS,
         mac=TEXTS,
@@ -37,7 +38,7 @@ def namespaces(draw: st.DrawFn) -> Namespace:
         inum,
         draw(TEXTS),
         draw(st.sampled_from(["host", "process"])),
-        pids=tuple(draw(st.lists(NUMBERS, max_size=3))),
+        pids=tuple(draw(st.lists(INDEXES, max_size=3))),
         born_ns=draw(TIMES),
         interfaces=tuple(draw(st.lists(interface, max_size=3))),
         cookie=draw(NUMBERS),
@@ -102,6 +103,10 @@ def test_any_other_value_is_read_or_explained(path: tuple[Any, ...], junk: Any) 
         (b"\xff\xfe\x00", "x.json is not JSON"),
         ("[]", "x.json should be an object, not []"),
         ("{}", "x.json is not an inventory of perfpath"),
+        (
+            '{"format": "perfpath-inventory", "version": 1, "namespaces": [{"inum": 4294967296, "name": "a"}]}',
+            "x.json: namespaces[0].inum should be a whole number, as large as the kernel's are, not 4294967296",
+        ),
         ('{"format": "perfpath-inventory", "version": 9}', "has version 9"),
         ('{"format": "perfpath-inventory", "version": 1}', "x.json: namespaces should be a list, not nothing"),
         (

@@ -139,6 +139,22 @@ CONVERSATIONS = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("asker", "told", "expected"),
+    [
+        ("fd00::1", "fd00::1", TRUE),
+        ("fd00::1", "fd00::7", FALSE),
+        ("fd00::1", "ff02::1", TRUE),
+        ("::", "ff02::1", TRUE),
+    ],
+)
+def test_an_advertisement_answers_who_asked_or_all(asker: str, told: str, expected: int) -> None:
+    body = bytes(15) + b"\2"
+    asks = made.ethernet(0x86DD, made.ipv6(58, made.icmp(135, 0, 0, body), asker, "ff02::1:ff00:2"))
+    tells = made.ethernet(0x86DD, made.ipv6(58, made.icmp(136, 0, 0, body), "fd00::2", told))
+    assert compared(asks, tells, answers) == expected
+
+
 @pytest.mark.parametrize("number", range(len(CONVERSATIONS)))
 def test_answers_belong_to_their_questions(number: int) -> None:
     request, reply = CONVERSATIONS[number]
