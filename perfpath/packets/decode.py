@@ -96,14 +96,7 @@ def _levels(sheet: Sheet, packets: Array, found: Carried, inner: list[Sheet]) ->
 def _level(sheet: Sheet, found: Carried) -> Carried | None:
     """Read one level from its first header to its transport's; returns what is inside."""
     sheet.begin(found.span)
-    span, ethertype = found.span, found.ethertype
-    tagged = ~found.ethernet & np.isin(ethertype, ethernet.TAGS)  # received: the outer tag of several was taken off
-    if found.ethernet.any() or tagged.any():
-        framed, named = ethernet.ethernet(sheet, span.take(found.ethernet))
-        second, carried = ethernet.untagged(sheet, span.take(tagged), ethertype[tagged])
-        bare = ~found.ethernet & ~tagged
-        span = joined([framed, second, span.take(bare)])
-        ethertype = np.concatenate([named, carried, ethertype[bare]])
+    span, ethertype = _network(sheet, found)
     sheet.set("ethertype", span.rows, ethertype)
     for number, reader in (
         (ethernet.ARP, ethernet.arp),
@@ -117,6 +110,22 @@ def _level(sheet: Sheet, found: Carried) -> Carried | None:
         if (chosen := ethertype == number).any():
             inside += transport(sheet, network(sheet, span.take(chosen)))
     return gathered(inside)
+
+
+def _network(sheet: Sheet, found: Carried) -> tuple[Span, Array]:
+    """Where network headers begin, behind Ethernet headers and VLAN tags; and their ethertypes.
+
+    Of a received packet with several tags the outer one was taken off: the next stands where its network header should.
+    """
+    span, ethertype, framed = found.span, found.ethertype, found.ethernet
+    tagged = ~framed & np.logical_or.reduce([ethertype == tag for tag in ethernet.TAGS])
+    bare = ~framed & ~tagged
+    parts = [(span.take(bare), ethertype[bare])]
+    if framed.any():
+        parts.append(ethernet.ethernet(sheet, span.take(framed)))
+    if tagged.any():
+        parts.append(ethernet.untagged(sheet, span.take(tagged), ethertype[tagged]))
+    return joined([each for each, _ in parts]), np.concatenate([kinds for _, kinds in parts])
 
 
 def _merged(sheets: list[Sheet]) -> Table:
