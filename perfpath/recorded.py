@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from perfpath.symbols import Symbols
     from perfpath.tables import Table
 
-CAPTURE, INVENTORY, SYMBOLS = "capture.json", "inventory.json", "symbols.json"
-VERSION = 1  # of CAPTURE
+CAPTURE, INVENTORY, SYMBOLS = plain.CAPTURE_MARK, "inventory.json", "symbols.json"
 PACKETS = "packets.pcapng"
 VERDICTS = "verdicts.jsonl"
 T = TypeVar("T")
@@ -125,14 +124,16 @@ def capture_of(recording: str, diagnostics: Diagnostics) -> Capture:
 def _capture(data: bytes, name: str) -> Capture:
     import json
 
+    from perfpath.capture.directory import FORMAT_VERSION
+
     try:
         facts = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{name} is not JSON: {error}") from error
     if not isinstance(facts, dict):
         raise InputError(f"{name} holds no facts about a capture")
-    if facts.get("format_version") != VERSION:
-        raise InputError(f"{name} has version {facts.get('format_version')!r}, this perfpath reads {VERSION}")
+    if facts.get("format_version") != FORMAT_VERSION:
+        raise InputError(f"{name} has version {facts.get('format_version')!r}, this perfpath reads {FORMAT_VERSION}")
     pid, by = facts.get("followed"), facts.get("kernel_filter")
     followed = pid if isinstance(pid, int) and 0 < pid < 1 << 31 else -1
     return Capture(

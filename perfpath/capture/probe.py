@@ -74,7 +74,7 @@ def choose_events(wanted: Sequence[str], diagnostics: Diagnostics) -> tuple[str,
 
 def explain(words: Sequence[str], perf: str) -> CaptureError:
     """The error for a perf that ended before it traced, by what it said and by what the system allows."""
-    said = " / ".join(visible(" ".join(word.split())) for word in words[:4]) or "nothing"
+    said = " / ".join(visible(word) for word in words[:4]) or "nothing"
     return CaptureError(f"{_reason(perf)} (perf said: {said})")
 
 

@@ -44,6 +44,6 @@ class Words:
         return rest
 
     def _keep(self, line: bytes) -> None:
-        text = line.decode(errors="surrogateescape").replace("\t", " ").strip()
+        text = " ".join(line.decode(errors="surrogateescape").split())
         if text.strip("-^ ") and not text.startswith(_CHATTER):
             self.lines.append(text)

@@ -97,12 +97,10 @@ class Locator:
             if outside is not None:
                 domains, broken = _united(outside, free), set()
             elif free is not None:
+                # of a sender that isn't listed nobody knows what its own device was linked to
                 listed = self._lists(path[0].netns, path[0].era)
                 path = (replace(path[0], netns=0, by=""), *path[1:])
-                if (
-                    listed
-                ):  # else it may as well have been the sender's own, of which nobody knows what it was linked to
-                    domains, broken = free, set()
+                domains, broken = (free, set()) if listed else (domains, broken)
         solved = enumerate(zip(path, domains, strict=True))
         spots = [self._spot(step, domain, broken, number) for number, (step, domain) in solved]
         return Located(spots, not self.feasible(path))

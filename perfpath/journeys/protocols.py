@@ -12,12 +12,12 @@ import numpy as np
 
 from perfpath.journeys import rules
 from perfpath.journeys.observe import COMPANION
+from perfpath.packets.ethernet import ARP, IPV4, IPV6
 
 if TYPE_CHECKING:
     from perfpath.journeys.sightings import Sightings
     from perfpath.tables import Array, Table
 
-IPV4, IPV6, ARP = 0x0800, 0x86DD, 0x0806
 LEAST_TUNNEL = 20
 """Bytes: a tunnel, or a translator of IPv4 and IPv6, changes the length by a header of IPv4 at least."""
 _AFTER = ("net_dev_start_xmit",)

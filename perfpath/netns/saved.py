@@ -24,11 +24,10 @@ from perfpath.netns.inventory import Interface, Inventory, Namespace
 
 FORMAT, VERSION = "perfpath-inventory", 1
 
-_NUMBERS = range(1 << 64)
+_NUMBERS, _INDEXES, _TIMES = range(1 << 64), range(-(1 << 31), 1 << 31), range(-(1 << 63), 1 << 63)
 _LIMITS = {
     **dict.fromkeys(("inum", "lower_netns", "peer_netns"), range(1 << 32)),
-    **dict.fromkeys(("ifindex", "master", "lower", "peer", "pids"), range(-(1 << 31), 1 << 31)),
-    **dict.fromkeys(("taken_ns", "done_ns", "born_ns", "gone_ns"), range(-(1 << 63), 1 << 63)),
+    **dict.fromkeys(("ifindex", "master", "lower", "peer"), _INDEXES),
 }
 """What the kernel's types hold; other numbers fit in 64 bits without a sign."""
 
@@ -93,7 +92,7 @@ def _namespace(value: Any, where: str) -> Namespace:
         _text(given, "origin", where) or "none",
         _number(given, "dev", where),
         _text(given, "path", where),
-        tuple(_is_number(pid, f"{where}.pids[{i}]") for i, pid in enumerate(pids)),
+        tuple(_is_number(pid, f"{where}.pids[{i}]", _INDEXES) for i, pid in enumerate(pids)),
         _time(given.get("born_ns"), f"{where}.born_ns"),
         _time(given.get("gone_ns"), f"{where}.gone_ns"),
         tuple(_interface(each, inum, f"{where}.interfaces[{i}]") for i, each in enumerate(interfaces)),
@@ -146,20 +145,19 @@ def _list(value: Any, where: str) -> list[Any]:
 
 
 def _number(given: dict[str, Any], key: str, where: str, *, required: bool = False) -> int:
-    return _is_number(given.get(key, None if required else 0), f"{where}.{key}")
+    return _is_number(given.get(key, None if required else 0), f"{where}.{key}", _LIMITS.get(key, _NUMBERS))
 
 
-def _is_number(value: Any, where: str) -> int:
-    name = where.rpartition(".")[2].partition("[")[0].rpartition(" ")[2]
+def _is_number(value: Any, where: str, limits: range) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise _wrong(where, "a whole number", value)
-    if value not in _LIMITS.get(name, _NUMBERS):
+    if value not in limits:
         raise _wrong(where, "a whole number, as large as the kernel's are", value)
     return value
 
 
 def _time(value: Any, where: str) -> int | None:
-    return None if value is None else _is_number(value, where)
+    return None if value is None else _is_number(value, where, _TIMES)
 
 
 def _text(given: dict[str, Any], key: str, where: str, *, required: bool = False) -> str:

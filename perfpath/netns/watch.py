@@ -42,10 +42,8 @@ SO_RCVBUFFORCE, WAITING = 33, 32 << 20  # include/uapi/asm-generic/socket.h; wor
 SHARE = 4  # a look that took t of CPU time is followed by a pause of 4 t at least: a fifth of one CPU
 IDLE_SHARE = 100  # where nobody says anything, by one of 100 t
 AT_LEAST, IDLE_AT_LEAST = 0.01, 1.0  # seconds
-NAMELESS_NS, SOON = (
-    3_000_000_000,
-    0.03,
-)  # so long after a namespace came its container's process is waited for, so often
+NAMELESS_NS = 3_000_000_000  # so long after a namespace came its container's process is waited for
+SOON = 0.03  # seconds between two looks for it
 
 HERE, ANY = -1, -2  # what stands for this namespace's own number, and for not knowing which
 

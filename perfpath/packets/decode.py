@@ -120,6 +120,8 @@ def _network(sheet: Sheet, found: Carried) -> tuple[Span, Array]:
     span, ethertype, framed = found.span, found.ethertype, found.ethernet
     tagged = ~framed & np.logical_or.reduce([ethertype == tag for tag in ethernet.TAGS])
     bare = ~framed & ~tagged
+    if bare.all():  # what most tunnels carry
+        return span, ethertype
     parts = [(span.take(bare), ethertype[bare])]
     if framed.any():
         parts.append(ethernet.ethernet(sheet, span.take(framed)))

@@ -90,17 +90,7 @@ def packets_of(table: Table) -> Iterator[Packet]:
     """The rows of a JOURNEYS table."""
     columns = ("journey", "skbaddr", "start_ns", "end_ns", "hops", "peer", "complete", "parent", "uncertain")
     numbers = zip(*(table[column].tolist() for column in columns), strict=True)
-    for (
-        journey,
-        skbaddr,
-        start,
-        end,
-        hops,
-        peer,
-        complete,
-        parent,
-        uncertain,
-    ), role, cut, lineage, told, decisions in zip(
+    for row, role, cut, lineage, told, decisions in zip(
         numbers,
         table.texts("role"),
         table.texts("cut"),
@@ -109,6 +99,7 @@ def packets_of(table: Table) -> Iterator[Packet]:
         decisions_in(table),
         strict=True,
     ):
+        journey, skbaddr, start, end, hops, peer, complete, parent, uncertain = row
         texts = visible(role or ""), visible(cut or ""), told
         decided = tuple(map(spoken, decisions)) if decisions else ()
         more = parent, visible(lineage or ""), decided

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from networks import wholes_of_segments
 
 if TYPE_CHECKING:
     from perfpath.capture.lab import Lab
@@ -111,16 +112,8 @@ def test_segments(lab: Lab, tmp_path: Path) -> None:
     left, right, address = two(lab)
     lab.run(left, "ethtool", "-K", "lan0", "tso", "off", "gso", "on")
     found = transfer(lab, tmp_path, STACKS, (left, right, address))
-    by_number = {each["journey"]: each for each in found}
-    parts = [each for each in found if each["lineage"] == "segment"]
-    assert len(parts) > 10
-    whole: dict[int, int] = {}
-    for each in parts:
-        assert [hop["dev"] for hop in each["hops"]] == ["wan0"]
-        whole[each["parent"]] = whole.get(each["parent"], 0) + each["hops"][0]["len"] - 52
-    for number, payload in whole.items():  # the lengths of all parts make the whole
-        assert [hop["dev"] for hop in by_number[number]["hops"]] == ["lan0"]
-        assert by_number[number]["hops"][0]["len"] == payload + 66
+    for whole in wholes_of_segments(found):
+        assert [hop["dev"] for hop in whole["hops"]] == ["lan0"]
     assert all(each["lineage"] in (None, "segment") for each in found)
 
 

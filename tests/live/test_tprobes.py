@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from networks import routed
 from tprobes import PATIENCE, PERFPATH, journeys, needs_tprobes, perfpath, there
 
 from perfpath.capture.tprobes import events
@@ -74,16 +75,8 @@ def test_a_ping_over_a_bridge(lab: Lab, bridge: tuple[str, str, str], ours: Path
 
 @needs_tprobes
 def test_through_a_router_recorded_and_read_without_root(lab: Lab, ours: Path, tmp_path: Path) -> None:
-    left, router, right = (lab.namespace(label) for label in ("left", "router", "right"))
-    one, two = lab.subnet(), lab.subnet()
-    lab.veth(left, "eth0", router, "eth0")
-    lab.veth(router, "eth1", right, "eth0")
-    for netns, dev, address in ((left, "eth0", one[2]), (router, "eth0", one[1]), (router, "eth1", two[1])):
-        lab.address(netns, dev, f"{address}/24")
-    lab.address(right, "eth0", f"{two[2]}/24")
-    lab.ip("route", "add", "default", "via", str(one[1]), netns=left)
+    (left, router, right), (_, two) = routed(lab)
     lab.ip("route", "add", "default", "via", str(two[1]), netns=right)
-    lab.forward(router)
     lab.run(left, "ping", "-c1", "-W9", str(two[2]))
     folder = tmp_path / "capture"
     ping = lab.command(left, "ping", "-q", "-c2", str(two[2]))

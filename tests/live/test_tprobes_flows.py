@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from networks import routed as routers
+from networks import wholes_of_segments
 from tprobes import PATIENCE, PERFPATH, journeys, needs_tprobes, perfpath
 
 from perfpath.capture.tprobes import events
@@ -39,15 +41,7 @@ Journey = dict[str, Any]
 @pytest.fixture
 def routed(lab: Lab) -> tuple[str, str, str, str]:
     """(left, right, address of right, address by which right sees left): a router that masquerades between them."""
-    left, router, right = (lab.namespace(label) for label in ("left", "router", "right"))
-    one, two = lab.subnet(), lab.subnet()
-    lab.veth(left, "eth0", router, "eth0")
-    lab.veth(router, "eth1", right, "eth0")
-    for netns, dev, address in ((left, "eth0", one[2]), (router, "eth0", one[1]), (router, "eth1", two[1])):
-        lab.address(netns, dev, f"{address}/24")
-    lab.address(right, "eth0", f"{two[2]}/24")
-    lab.ip("route", "add", "default", "via", str(one[1]), netns=left)
-    lab.forward(router)
+    (left, router, right), (_, two) = routers(lab)
     rules = "table ip nat { chain post { type nat hook postrouting priority 100; oifname eth1 masquerade; }; }"
     lab.run(router, "nft", "-f", "-", stdin=rules)
     lab.run(left, "ping", "-c1", "-W9", str(two[2]))
@@ -126,15 +120,7 @@ def test_segments_know_what_they_were_cut_from(lab: Lab, tmp_path: Path) -> None
         found, _ = followed(tmp_path, *lab.command(left, sys.executable, "-c", SEND, str(net[2]), "50000"))
         assert served.stdout
         assert served.stdout.readline() == "50000\n"
-    by_number = {each["journey"]: each for each in found}
-    parts = [each for each in found if each["lineage"] == "segment"]
-    assert len(parts) > 10
-    whole: dict[int, int] = {}
-    for each in parts:
-        assert [hop["dev"] for hop in each["hops"]] == ["wan0"]
-        whole[each["parent"]] = whole.get(each["parent"], 0) + each["hops"][0]["len"] - 52
-    for number, payload in whole.items():  # the lengths of all parts make the whole
-        assert by_number[number]["hops"][0]["len"] == payload + 66
+    assert wholes_of_segments(found)
     assert {each["lineage"] for each in found} == {None, "segment"}
 
 
