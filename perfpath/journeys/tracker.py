@@ -9,14 +9,14 @@ import numpy as np
 
 from perfpath import tracepoints
 from perfpath.journeys import engine, rules
-from perfpath.journeys.build import Builder, Roles
+from perfpath.journeys.build import EVIDENCE, Builder, Roles
 from perfpath.journeys.causality import Stacks
 from perfpath.journeys.causes import Causes
 from perfpath.journeys.chains import NO_ORIGIN
 from perfpath.journeys.decisions import Decisions
 from perfpath.journeys.engine import keep
 from perfpath.journeys.infer import Inference
-from perfpath.journeys.locate import Locator
+from perfpath.journeys.locate import INFERRED, Locator
 from perfpath.journeys.losses import Losses
 from perfpath.journeys.observe import Observer
 from perfpath.journeys.outcomes import HANDLED, Outcomes, merged
@@ -303,6 +303,8 @@ class Tracker:
                 count=ambiguous,
                 advice="record with --packets socket, which settles it",
             )
+        if self._locator.topology is None:
+            self._report_untold(closed.hops["evidence"])
         if self._observer.fallback and len(closed.journeys):
             self._diagnostics.notes.pop("fallback-tracepoints", None)
             note(
@@ -311,6 +313,19 @@ class Tracker:
                 "stand in, and places are told by unique names only",
                 advice=f"record {', '.join(tracepoints.perf_name(event.name) for event in tracepoints.MAIN)}",
             )
+
+    def _report_untold(self, evidence: Array) -> None:
+        """Say what is missing where there is no topology."""
+        advice = "supply the topology of the machine it was recorded on (report --topology inventory.json)"
+        if inferred := int(np.count_nonzero(evidence == EVIDENCE.index(INFERRED))):
+            message = (
+                "hops whose namespace only the packets' crossings tell: ns-1, ns-2 ... are made up; two such names, "
+                "or one and a number, may mean one namespace unless a packet crossed between them"
+            )
+            self._diagnostics.note("inferred-place", message, severity="info", count=inferred, advice=advice)
+        if unknown := int(np.count_nonzero(evidence < 0)):
+            message = "hops whose namespace nothing in the recording tells"
+            self._diagnostics.note("unknown-place", message, severity="info", count=unknown, advice=advice)
 
     def _report_settled(self, done: Pass, ready: Array) -> None:
         """Count how often better evidence put the rules right."""
