@@ -49,7 +49,7 @@ class Namespace:
 
     inum: inode number in nsfs, what `readlink /proc/self/ns/net` shows; dev: st_dev of that file (0 unknown).
     name: what people call it, not unique; origin: where the name is from: `host`, `ip netns`, `docker`, `podman`,
-        `containerd`, `kubernetes`, `lxc`, `process`, `mount` (a file bound to it), `none`.
+        `containerd`, `kubernetes`, `lxc`, `nspawn`, `process`, `mount` (a file bound to it), `none`.
     born_ns, gone_ns: it existed at most from the last look that didn't see it yet to the first that didn't see it any
         more (CLOCK_MONOTONIC); None where no look missed it. The kernel gives inode numbers out again at once: two
         namespaces of one inum are told apart by these times and by the cookie.

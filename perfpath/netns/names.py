@@ -1,7 +1,7 @@
 """What people call a namespace: host, its `ip netns` name, its container or pod, else the process that lives there."""
 
 # Start-up needs no pathlib:
-# ruff: noqa: PTH119, PTH123
+# ruff: noqa: PTH116, PTH119
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from perfpath.netns.containers import Containers
+from perfpath.netns.containers import Containers, container_of
+from perfpath.netns.keepers import parent, read
 
 if TYPE_CHECKING:
     from perfpath.diagnostics import Diagnostics
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 
 MANY = 16  # processes at each end of the order
 GONE = 1 << 63
-# What CNI plugins and podman call their files in /run/netns: nobody calls a namespace that.
-MACHINE_MADE = re.compile(r"(?:cni|netns)-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
+GENERATIONS = 100  # of processes in a container that are looked at
+# What containerd, podman and CRI-O call their files in /run/netns: nobody calls a namespace that.
+MACHINE_MADE = re.compile(r"(?:(?:cni|netns)-)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 
 
 class Names:
@@ -30,7 +32,7 @@ class Names:
     ) -> None:
         self.places = places
         self.host = host
-        self.containers = Containers(runtimes, diagnostics, ask=ask)
+        self.containers = Containers(runtimes, diagnostics, ask=ask, proc=places.proc)
 
     def of(self, found: Found) -> tuple[str, str]:
         """(name, origin) of a namespace, as `Namespace` has them."""
@@ -49,7 +51,34 @@ class Names:
     def _container(self, found: Found) -> tuple[str, str] | None:
         if not found.pids:
             return None
-        return self.containers.of(_read(f"{self.places.proc}/{self._oldest(found.pids)}/cgroup"))
+        pid = self._oldest(found.pids)
+        cgroup = self._cgroup(pid)
+        if self._is_inner(pid, cgroup, found):
+            return self.containers.kept(pid) or (f"{self._process(pid)} in {self._outer(pid, cgroup)}", "process")
+        return self.containers.of(pid, cgroup)
+
+    def _is_inner(self, pid: int, cgroup: str, found: Found) -> bool:
+        """Whether it is a namespace that was made in a container, which has its own: its maker is in both."""
+        maker, container = parent(self.places.proc, pid), container_of(cgroup)
+        if container is None or container != container_of(self._cgroup(maker)):
+            return False
+        try:
+            return os.stat(f"{self.places.proc}/{maker}/ns/net").st_ino != found.inum
+        except OSError:
+            return False
+
+    def _outer(self, pid: int, cgroup: str) -> str:
+        """The name of the container, by the first of its processes, from which this one descends."""
+        for _ in range(GENERATIONS):
+            maker = parent(self.places.proc, pid)
+            if container_of(self._cgroup(maker)) != container_of(cgroup):
+                break
+            pid = maker
+        named = self.containers.of(pid, cgroup)
+        return "" if named is None else named[0]
+
+    def _cgroup(self, pid: int) -> str:
+        return read(f"{self.places.proc}/{pid}/cgroup")
 
     def _oldest(self, pids: list[int]) -> int:
         """The process that stands for all: others may have been moved in, as a side-car joins another's network.
@@ -62,7 +91,7 @@ class Names:
 
     def _started(self, pid: int) -> int:
         """When a process was started, in ticks (field 22 of proc_pid_stat(5)); late for one that is gone."""
-        fields = _read(f"{self.places.proc}/{pid}/stat").rpartition(")")[2].split()
+        fields = read(f"{self.places.proc}/{pid}/stat").rpartition(")")[2].split()
         return int(fields[19]) if len(fields) > 19 and fields[19].isdigit() else GONE
 
     def _of_nobody(self, found: Found) -> tuple[str, str]:
@@ -81,13 +110,4 @@ class Names:
         return f"net:[{found.inum}]", "none"
 
     def _process(self, pid: int) -> str:
-        return f"{_read(f'{self.places.proc}/{pid}/comm').removesuffix(chr(10)) or 'pid'}[{pid}]"
-
-
-def _read(path: str) -> str:
-    """A small file of /proc, "" where it is gone."""
-    try:
-        with open(path, "rb") as file:
-            return os.fsdecode(file.read(65536))
-    except OSError:
-        return ""
+        return f"{read(f'{self.places.proc}/{pid}/comm').removesuffix(chr(10)) or 'pid'}[{pid}]"

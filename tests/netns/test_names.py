@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -39,13 +40,18 @@ POD = "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod8c1f_x.sli
         (f"12:pids:/docker/{ID}\n11:cpu:/docker/{ID}\n", ("docker", ID)),
         (f"0::/docker/{ID}/init\n", ("docker", ID)),
         (f"0::/machine.slice/libpod-{ID}.scope/container\n", ("podman", ID)),
+        (f"0::/system.slice/web.service/libpod-payload-{ID}\n", ("podman", ID)),
         (f"0::/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-{ID}.scope\n", ("podman", ID)),
         (f"0::{POD}/cri-containerd-{ID}.scope\n", ("kubernetes", ID)),
         (f"0::{POD}/crio-{ID}.scope\n", ("kubernetes", ID)),
         (f"4:memory:/kubepods/besteffort/pod8c1f/{ID}\n", ("kubernetes", ID)),
         (f"0::/system.slice/nerdctl-{ID}.scope\n", ("containerd", ID)),
         (f"0::/default/{ID}\n", ("containerd", ID)),
+        (f"4:memory:/docker/{OTHER}/kubelet.slice/kubelet-kubepods.slice/pod8c1f/{ID}\n", ("kubernetes", ID)),
+        (f"0::/docker/{OTHER}{POD}/cri-containerd-{ID}.scope\n1:cpu:/docker/{OTHER}\n", ("kubernetes", ID)),
+        (f"0::/docker/{OTHER}/docker/{ID}\n", ("docker", ID)),
         ("0::/lxc.payload.web/init.scope\n", ("lxc", "web")),
+        (f"0::/lxc.payload.web/docker/{ID}\n", ("docker", ID)),
         ("4:memory:/lxc/web\n", ("lxc", "web")),
         ("0::/init.scope\n", None),
         ("0::/user.slice/user-0.slice/session-1.scope\n", None),
@@ -66,9 +72,18 @@ class Host:
         self.places = Places(proc=str(root / "proc"))
         self.runtimes = Runtimes(*(str(root / name) for name in ("docker", "daemon.json", "cd", "storage", "run")))
 
-    def process(self, pid: int, comm: str, cgroup: str = "0::/\n") -> None:
+    def process(self, pid: int, comm: str, cgroup: str = "0::/\n", parent: int = 0) -> None:
         self.file(f"proc/{pid}/comm", comm + "\n")
         self.file(f"proc/{pid}/cgroup", cgroup)
+        if parent:
+            self.file(f"proc/{pid}/stat", f"{pid} ({comm}) S {parent} {pid} {pid} 0 -1 4194560")
+
+    def keeper(self, pid: int, *words: str, cwd: str = "", cgroup: str = "0::/\n") -> None:
+        """A process with this command line. cwd: its working directory, in `other`, the root of its mount namespace."""
+        self.process(pid, words[0].rpartition("/")[2][:15], cgroup)
+        self.file(f"proc/{pid}/cmdline", "\0".join(words) + "\0")
+        (self.root / "proc" / str(pid) / "root").symlink_to(self.root / "other")
+        (self.root / "proc" / str(pid) / "cwd").symlink_to(f"{self.root}/other{cwd}")
 
     def file(self, path: str, content: Any) -> None:
         place = self.root / path
@@ -98,6 +113,7 @@ def test_a_name_that_people_gave_comes_first(host: Host) -> None:
     assert host.name(pids=[9]) == ("web", "docker")
     machine = ["cni-5ab3e0c1-1111-2222-3333-0123456789ab"]
     assert host.name(iproute=machine, pids=[9]) == ("web", "docker")
+    assert host.name(iproute=["9abac4ae-94a6-4853-b299-e4c1c2c508c0"], pids=[9]) == ("web", "docker")  # CRI-O's
     assert host.name(iproute=machine) == (machine[0], "mount")
     host.process(12, "pause")
     assert host.name(iproute=machine, pids=[12]) == ("pause[12]", "process")
@@ -142,6 +158,99 @@ def test_containerd_where_anybody_chose_the_id(host: Host) -> None:
     host.file("cd/default/web1/config.json", {"ociVersion": "1.0.2-dev"})
     assert host.name(pids=[9]) == ("web1", "containerd")
     assert host.name(pids=[10]) == ("sleep[10]", "process")
+
+
+SHIM = ("/usr/bin/containerd-shim-runc-v2", "-namespace", "k8s.io", "-id", ID, "-address", "/run/k3s/containerd.sock")
+BUNDLES = "/run/k3s/containerd/io.containerd.runtime.v2.task/k8s.io"
+# As containerd 1.6.20 writes them for a pod's sandbox, unused ones left out.
+SANDBOX = {
+    "io.kubernetes.cri.container-type": "sandbox",
+    "io.kubernetes.cri.sandbox-id": ID,
+    "io.kubernetes.cri.sandbox-name": "web-0",
+    "io.kubernetes.cri.sandbox-namespace": "shop",
+}
+
+
+def test_a_shim_tells_of_pods_whose_state_is_elsewhere_or_in_a_container(host: Host) -> None:
+    """As found with containerd 1.6.20, its state in /run/k3s, and again in a mount namespace of its own, as in kind."""
+    host.keeper(5, *SHIM, cwd=f"{BUNDLES}/{ID}")
+    host.process(9, "pause", f"4:memory:/docker/{OTHER}/kubelet/kubepods/burstable/pod8c1f/{ID}\n", parent=5)
+    assert host.name(pids=[9]) == (ID[:12], "kubernetes")
+    host.file(f"other{BUNDLES}/{ID}/config.json", {"annotations": SANDBOX})
+    host.file(f"docker/containers/{OTHER}/config.v2.json", {"Name": "/kind-worker"})
+    assert host.name(pids=[9]) == ("shop/web-0", "kubernetes")
+
+
+def test_a_shim_tells_of_docker_whose_state_is_elsewhere(host: Host) -> None:
+    """As found with dockerd 20.10 --data-root, whose containers' /etc/hostname is beside their state."""
+    bundles = "/x/dk-exec/containerd/daemon/io.containerd.runtime.v2.task/moby"
+    host.keeper(5, SHIM[0], "-namespace", "moby", cwd=f"{bundles}/{ID}")
+    host.process(9, "httpd", f"4:memory:/docker/{ID}\n", parent=5)
+    home = f"/x/dk-data/containers/{ID}"
+    mounts = [{"source": "proc"}, 5, {"destination": "/etc/hostname", "source": f"{home}/hostname"}]
+    host.file(f"other{bundles}/{ID}/config.json", {"mounts": mounts})
+    assert host.name(pids=[9]) == (ID[:12], "docker")
+    host.file(f"other{home}/config.v2.json", {"Name": "/shop-web-1"})
+    assert host.name(pids=[9]) == ("shop-web-1", "docker")
+
+
+def test_a_shim_tells_of_a_task_whose_id_somebody_chose(host: Host) -> None:
+    host.keeper(5, SHIM[0], "-namespace", "default", cwd="/elsewhere/default/web1")
+    host.process(9, "sleep", "0::/default/web1\n", parent=5)
+    assert host.name(pids=[9]) == ("sleep[9]", "process")
+    host.file("other/elsewhere/default/web1/config.json", {"ociVersion": "1.0.2-dev"})
+    assert host.name(pids=[9]) == ("web1", "containerd")
+
+
+def test_conmon_tells_of_containers_of_other_users_and_of_crio(host: Host) -> None:
+    """As podman 4.3.1 runs it for a user without cgroups of their own; CRI-O's arguments are by its documents."""
+    bundle = f"/home/u/.local/share/containers/storage/vfs-containers/{ID}/userdata"
+    arguments = ["/usr/bin/conmon", "--api-version", "1", "-c", ID, "-r", "/usr/bin/runc", "-b", bundle, "-n", "rl-web"]
+    host.keeper(5, *arguments)
+    host.process(9, "sleep", "9:name=systemd:/\n4:memory:/user.slice\n", parent=5)
+    assert host.name(pids=[9]) == ("rl-web", "podman")
+    kubelet = {"io.kubernetes.pod.name": "segfaulter", "io.kubernetes.pod.namespace": "default"}
+    host.file(f"other{bundle}/config.json", {"annotations": kubelet})
+    assert host.name(pids=[9]) == ("default/segfaulter", "kubernetes")
+
+
+def test_lxc_and_nspawn(host: Host) -> None:
+    """As LXC 5.0.2 (whose cgroup has another name where that is taken) and systemd-nspawn 252 run them."""
+    host.keeper(5, "[lxc monitor] /var/lib/lxc lx-x")
+    host.process(9, "init", "4:memory:/lxc.payload.lx-x-1\n", parent=5)
+    assert host.name(pids=[9]) == ("lx-x", "lxc")
+    for pid, words in enumerate((["-q", "-M", "one"], ["-Mone", "-b"], ["--quiet", "--machine=one"]), 20):
+        host.keeper(pid, "systemd-nspawn", "-D", "/srv/root", *words)
+        host.process(pid + 10, "(sd-stubinit)", "0::/payload\n", parent=pid)
+        assert host.name(pids=[pid + 10]) == ("one", "nspawn")
+    host.keeper(24, "/usr/bin/systemd-nspawn", "-D", "/srv/root")
+    host.process(34, "systemd", parent=24)
+    assert host.name(pids=[34]) == ("systemd[34]", "process")
+
+
+def test_a_namespace_that_was_made_in_a_container_is_not_the_containers(host: Host) -> None:
+    """As `unshare -n sleep` in a container of dockerd 20.10."""
+    cgroup = f"4:memory:/docker/{ID}\n"
+    host.process(3, "containerd-shim")
+    host.process(9, "sh", cgroup, parent=3)
+    host.process(10, "sleep", cgroup, parent=9)
+    (host.root / "own").touch()
+    (host.root / "proc" / "9" / "ns").mkdir()
+    (host.root / "proc" / "9" / "ns" / "net").symlink_to(host.root / "own")
+    own = (host.root / "own").stat().st_ino
+    host.file(f"docker/containers/{ID}/config.v2.json", {"Name": "/web"})
+    assert host.name(pids=[10]) == ("sleep[10] in web", "process")
+    assert host.name(pids=[9], inum=own) == ("web", "docker")
+    assert host.name(pids=[10], inum=own) == ("web", "docker")
+
+
+def test_a_fifo_in_place_of_a_state_file_stops_nobody(host: Host) -> None:
+    host.keeper(5, *SHIM, cwd="/bundle")
+    host.process(9, "pause", f"0::{POD}/cri-containerd-{ID}.scope\n", parent=5)
+    (host.root / "other" / "bundle").mkdir(parents=True)
+    os.mkfifo(host.root / "other" / "bundle" / "config.json")
+    assert host.name(pids=[9]) == (ID[:12], "kubernetes")
+    assert "container-state" in host.diagnostics.notes
 
 
 @pytest.mark.parametrize("broken", ["", "{", "[]", '{"Name": 5}', '{"Name": ""}', "[" * 100_000, "\udcff"])
