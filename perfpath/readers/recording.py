@@ -20,7 +20,7 @@ class Info:
     format: such as "perf.data", "perf.data (pipe)", "perf trace", "perf script", "ftrace", "trace-cmd".
     clockid: the clock of the times (CLOCK_MONOTONIC is 1), None for perf's own sched_clock.
     wall_offset_ns: add to a time of the recording for nanoseconds since the epoch; None where unknown.
-    events: the tracepoints it was recording, `net:` left out.
+    events: the tracepoints it was recording, `net:` left out. others: what else it was recording, as perf calls it.
     """
 
     format: str
@@ -31,6 +31,7 @@ class Info:
     arch: str | None = None
     command: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
     clockid: int | None = None
     wall_offset_ns: int | None = None
     first_ns: int | None = None

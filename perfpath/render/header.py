@@ -34,7 +34,7 @@ def header(info: Info, counts: Mapping[str, int], diagnostics: Diagnostics) -> s
     lines = [f"{key:<10} {value}" for key, value in rows.items()]
     lines += [f"{'events' if not number else '':<10} {text}" for number, text in enumerate(_events(info, counts))]
     for note in diagnostics.notes.values():
-        lines.append(f"{note.severity:<10} {note.message} ({note.count:,})")
+        lines.append(f"{note.severity:<10} {visible(note.message)} ({note.count:,})")
         lines += [f"{'':<10} {visible(example)}" for example in note.examples]
     return "\n".join(lines) + "\n"
 

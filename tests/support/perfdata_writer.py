@@ -74,7 +74,18 @@ class Round:
     """FINISHED_ROUND."""
 
 
-Item = Hit | Comm | Fork | Netns | Lost | Throttle | Round
+@dataclass(frozen=True)
+class Other:
+    """A sample of the machine's other event of this number, with RAW where that has RAW."""
+
+    time: int
+    cpu: int
+    tid: int
+    number: int = 0
+    raw: bytes = b""
+
+
+Item = Other | Hit | Comm | Fork | Netns | Lost | Throttle | Round
 
 
 @dataclass(frozen=True)
@@ -82,6 +93,7 @@ class Machine:
     """Who writes: byte order, bytes of a long, and what its perf was asked for.
 
     shifted: an RT kernel has one more common field. relative: __rel_loc. inline: the name is a fixed array.
+    others: (type, config, sample_type) of events that aren't tracepoints. traced: whether there are tracepoints too.
     """
 
     order: str = "<"
@@ -92,6 +104,8 @@ class Machine:
     string: str = "dynamic"
     attr_size: int = 128
     features: dict[int, bytes] = field(default_factory=dict, hash=False)
+    others: tuple[tuple[int, int, int], ...] = ()
+    traced: bool = True
 
     def pack(self, code: str, *values: int) -> bytes:
         return struct.pack(self.order + code, *values)
@@ -99,6 +113,9 @@ class Machine:
     def record(self, kind: int, body: bytes, misc: int = 0) -> bytes:
         body += b"\0" * (-len(body) % 8)
         return self.pack("IHH", kind, misc, len(body) + 8) + body
+
+    def other_id(self, number: int, cpu: int) -> int:
+        return 5000 + 100 * number + cpu
 
     def event_id(self, event: str, cpu: int) -> int:
         return 100 + 1000 * list(TRACEPOINTS).index(event) + cpu
@@ -206,6 +223,24 @@ class Machine:
         raw += b"\xaa" * (-(len(raw) + 4) % 8)  # what the kernel leaves there
         return self.record(9, out + self.pack("I", len(raw)) + raw)
 
+    def other(self, item: Other) -> bytes:
+        bits = self.others[item.number][2]
+        number = self.other_id(item.number, item.cpu)
+        fixed = {
+            IDENTIFIER: self.pack("Q", number),
+            IP: self.pack("Q", 0xFFFF0000),
+            TID: self.pack("ii", item.tid, item.tid),
+            TIME: self.pack("Q", item.time),
+            ID: self.pack("Q", number),
+            CPU: self.pack("II", item.cpu, 0),
+            PERIOD: self.pack("Q", 4000),
+        }
+        out = b"".join(value for bit, value in fixed.items() if bits & bit)
+        if bits & RAW:
+            raw = item.raw + b"\0" * (-(len(item.raw) + 4) % 8)
+            out += self.pack("I", len(raw)) + raw
+        return self.record(9, out)
+
     def trailer(self, time: int, tid: int = 0, cpu: int = 0) -> bytes:
         bits = self.sample_type
         number = self.event_id("net_dev_queue", cpu)
@@ -222,6 +257,8 @@ class Machine:
     def item(self, item: Item) -> bytes:
         if isinstance(item, Hit):
             return self.sample(item)
+        if isinstance(item, Other):
+            return self.other(item)
         if isinstance(item, Comm | Fork | Netns):
             return self.of_task(item)
         if isinstance(item, Throttle):
@@ -246,11 +283,28 @@ class Machine:
     # files
 
     def attr(self, event: str) -> bytes:
+        return self.any_attr(2, TRACEPOINTS[event], self.sample_type)
+
+    def any_attr(self, kind: int, config: int, sample_type: int) -> bytes:
         bits = 1 << SAMPLE_ID_ALL_BIT
         if self.order == ">":
             bits = int(f"{bits:064b}"[::-1], 2)
-        head = self.pack("IIQQQQQ", 2, self.attr_size, TRACEPOINTS[event], 1, self.sample_type, self.read_format, bits)
+        head = self.pack("IIQQQQQ", kind, self.attr_size, config, 1, sample_type, self.read_format, bits)
         return head.ljust(self.attr_size, b"\0")
+
+    def attrs(self) -> list[tuple[bytes, bytes]]:
+        """Each attr and its events' ids."""
+        events = TRACEPOINTS if self.traced else ()
+        found = [(self.attr(event), self.ids(event)) for event in events]
+        for number, other in enumerate(self.others):
+            found.append((self.any_attr(*other), [self.other_id(number, cpu) for cpu in range(64)]))
+        return [(attr, b"".join(self.pack("Q", one) for one in ids)) for attr, ids in found]
+
+    def event_desc(self, names: list[bytes]) -> bytes:
+        out = self.pack("II", len(names), self.attr_size)
+        for name, (attr, ids) in zip(names, self.attrs(), strict=True):
+            out += attr + self.pack("II", len(ids) // 8, 64) + name.ljust(64, b"\0") + ids
+        return out
 
     def ids(self, event: str) -> list[int]:
         return [self.event_id(event, cpu) for cpu in range(64)]
@@ -258,10 +312,12 @@ class Machine:
     def pipe_head(self) -> bytes:
         magic = b"PERFILE2" if self.order == "<" else b"2ELIFREP"
         out = magic + self.pack("Q", 16)
-        for event in TRACEPOINTS:
-            out += self.record(64, self.attr(event) + b"".join(self.pack("Q", one) for one in self.ids(event)))
+        for attr, ids in self.attrs():
+            out += self.record(64, attr + ids)
         for bit, body in self.features.items():
             out += self.record(80, self.pack("Q", bit) + body)
+        if not self.traced:
+            return out
         tracing = self.tracing_data()
         tracing += b"\0" * (-len(tracing) % 8)
         return out + self.pack("IHHI", 66, 0, 12, len(tracing)) + tracing
@@ -270,17 +326,36 @@ class Machine:
         return self.pipe_head() + b"".join(map(self.item, items))
 
     def file(self, items: list[Item]) -> bytes:
-        data = b"".join(map(self.item, items))
+        tracing = {1: self.tracing_data()} if self.traced else {}
+        return self.of_sections(b"".join(map(self.item, items)), {**tracing, **self.features})
+
+    def simpleperf(self, items: list[Item], way: str) -> bytes:
+        """As Android's simpleperf writes it: the formats stand in the data, in one of three ways."""
+        tracing = self.tracing_data()
+        body = self.pack("I", len(tracing)) + tracing + b"\0" * (-len(tracing) % 64)
+        size = len(body) + 8
+        if way == "perf's type":
+            first = self.pack("IHH", 66, 0, size) + body
+        elif way == "its own type":
+            first = self.pack("IHH", 32777, size >> 16, size & 0xFFFF) + body
+        else:
+            body += bytes(1 << 17)
+            whole = self.pack("IHH", 32777, (len(body) + 8) >> 16, (len(body) + 8) & 0xFFFF) + body
+            parts = [whole[at : at + 65527] for at in range(0, len(whole), 65527)]
+            first = b"".join(self.pack("IHH", 32772, 0, len(part) + 8) + part for part in parts)
+            first += self.pack("IHH", 32773, 0, 8)
+        return self.of_sections(first + b"".join(map(self.item, items)), self.features)
+
+    def of_sections(self, data: bytes, sections: dict[int, bytes]) -> bytes:
         magic = b"PERFILE2" if self.order == "<" else b"2ELIFREP"
-        ids = [b"".join(self.pack("Q", one) for one in self.ids(event)) for event in TRACEPOINTS]
         entry = self.attr_size + 16
-        attrs_at = 104 + sum(map(len, ids))
+        written = self.attrs()
+        attrs_at = 104 + sum(len(ids) for _, ids in written)
         attrs, at = b"", 104
-        for event, block in zip(TRACEPOINTS, ids, strict=True):
-            attrs += self.attr(event) + self.pack("QQ", at, len(block))
-            at += len(block)
+        for attr, ids in written:
+            attrs += attr + self.pack("QQ", at, len(ids))
+            at += len(ids)
         data_at = attrs_at + len(attrs)
-        sections = {1: self.tracing_data(), **self.features}
         table_at = data_at + len(data)
         at, table, bodies = table_at + 16 * len(sections), b"", b""
         for bit in sorted(sections):
@@ -292,4 +367,4 @@ class Machine:
         if self.order == ">" and self.long == 4:  # a bitmap of longs
             words = [word >> 32 | (word & 0xFFFFFFFF) << 32 for word in words]
         head = magic + self.pack("QQQQQQQQ", 104, entry, attrs_at, len(attrs), data_at, len(data), 0, 0)
-        return head + self.pack("4Q", *words) + b"".join(ids) + attrs + data + table + bodies
+        return head + self.pack("4Q", *words) + b"".join(ids for _, ids in written) + attrs + data + table + bodies

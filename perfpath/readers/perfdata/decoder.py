@@ -8,6 +8,7 @@ import numpy as np
 
 from perfpath import schema
 from perfpath.readers.perfdata.columns import no_columns
+from perfpath.readers.perfdata.contents import note_contents
 from perfpath.readers.perfdata.order import Ordering
 from perfpath.readers.perfdata.run import RunReader
 from perfpath.readers.perfdata.stream import Stream
@@ -84,4 +85,5 @@ class RecordDecoder:
         """The end of all streams."""
         table = self.take(None)
         self._state.losses.close()
+        note_contents(self._state)
         return table

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from perfpath.errors import InputError
-from perfpath.readers.perfdata.attr import Attr, attr_size, parse_attr
+from perfpath.readers.perfdata.attr import parse_attr
+from perfpath.readers.perfdata.contents import DUMMY
 from perfpath.readers.perfdata.cursor import Cursor
 from perfpath.readers.perfdata.records import Feature
 
@@ -51,6 +52,22 @@ def _cmdline(info: Info, cursor: Cursor) -> None:
     info.command = tuple(cursor.sized_string() for _ in range(count))
 
 
+def _event_desc(info: Info, cursor: Cursor) -> None:
+    """u32 count, u32 attr size, then {attr, u32 ids, name, u64 id[ids]} each."""
+    count, size = cursor.u32(), cursor.u32()
+    if count > MAX_EVENTS or count * max(size, 1) > cursor.left:
+        raise cursor.fail(f"{count} events")
+    found = []
+    for _ in range(count):
+        at = cursor.base + cursor.position
+        attr = parse_attr(cursor.take(size), cursor.order, cursor.where, at)
+        number, name = cursor.u32(), cursor.sized_string()
+        cursor.take(8 * number)
+        if attr.tracepoint is None and name.partition(":")[0] != DUMMY:
+            found.append(name)
+    info.others = tuple(dict.fromkeys(found))
+
+
 def _clock_data(info: Info, cursor: Cursor) -> None:
     """u32 version, u32 clockid, u64 wall time, u64 the same moment on that clock."""
     if cursor.u32() != 1:
@@ -66,26 +83,6 @@ _KNOWN = {
     Feature.VERSION: _version,
     Feature.ARCH: _arch,
     Feature.CMDLINE: _cmdline,
+    Feature.EVENT_DESC: _event_desc,
     Feature.CLOCK_DATA: _clock_data,
 }
-
-
-def event_names(data: bytes | memoryview, order: str, base: int) -> list[tuple[str, Attr]]:
-    """EVENT_DESC: u32 count, u32 attr size, then {attr, u32 ids, name, ids} each.
-
-    Raises InputError where it is damaged.
-    """
-    cursor = Cursor(data, order, "feature EVENT_DESC", base)
-    count, size = cursor.u32(), cursor.u32()
-    if count > MAX_EVENTS or count * max(size, 1) > cursor.left:
-        raise cursor.fail(f"{count} events")
-    found = []
-    for _ in range(count):
-        at = base + cursor.position
-        raw = cursor.take(size)
-        number = cursor.u32()
-        name = cursor.sized_string()
-        ids = [cursor.u64() for _ in range(min(number, cursor.left // 8 + 1))]
-        attr_size(raw, order, cursor.where, at)
-        found.append((name, parse_attr(raw, order, cursor.where, at, ids)))
-    return found

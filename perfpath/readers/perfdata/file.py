@@ -11,7 +11,8 @@ from perfpath.readers.perfdata.cursor import Cursor
 from perfpath.readers.perfdata.features import apply_feature
 from perfpath.readers.perfdata.header import FILE_HEADER_SIZE, Section, parse_header
 from perfpath.readers.perfdata.machine import formats_here
-from perfpath.readers.perfdata.records import Feature
+from perfpath.readers.perfdata.records import RECORD_HEADER_SIZE, Feature
+from perfpath.readers.perfdata.simpleperf import formats_follow
 from perfpath.readers.perfdata.tracing import parse_tracing_data
 
 if TYPE_CHECKING:
@@ -35,10 +36,11 @@ class PerfFile:
         file.seek(0)
         self.header = parse_header(file.read(FILE_HEADER_SIZE), path)
         state.set_order(self.header.order)
+        self._whole = False  # what stands behind the data is there
         self._read_attrs()
         self.data = self._data_section()
         self._read_features()
-        if state.attrs and not state.formats:
+        if state.tracepoints and not state.formats and not formats_follow(self._head_of_data(), self.header.order):
             self._borrow_formats()
 
     def _read(self, section: Section, what: str) -> bytes:
@@ -108,6 +110,7 @@ class PerfFile:
         for bit in bits:
             if cursor.left < _SECTION_SIZE:
                 return
+            self._whole = True
             section = Section(cursor.u64(), cursor.u64())
             if bit in set(Feature):
                 self._read_feature(bit, section)
@@ -124,16 +127,27 @@ class PerfFile:
         else:
             apply_feature(state.info, state.diagnostics, bit, raw, order=self.header.order, base=section.offset)
 
+    def _head_of_data(self) -> bytes:
+        """The header of the first record."""
+        self.file.seek(self.data.offset)
+        return self.file.read(min(RECORD_HEADER_SIZE, self.data.size))
+
+    def _why_none(self) -> str:
+        """Why there may be no formats."""
+        if self._whole:
+            return "what wrote it left them out"
+        return "perf writes them last, and was killed, or the file is cut"
+
     def _borrow_formats(self) -> None:
         """Formats are written last: a killed or cut recording has none, and this machine's may be the same."""
-        wanted = {attr.tracepoint for attr in self._state.attrs if attr.tracepoint is not None}
+        wanted = self._state.tracepoints
         release = os.uname().release if hasattr(os, "uname") else None
         kernel = self._state.info.kernel
         found = formats_here(wanted) if kernel in {None, release} else {}
         if not found or len(found) < len(wanted):
             raise InputError(
-                f"{self._path}: the recording has no event formats (perf writes them last, and was killed, or the file "
-                f"is cut), and this machine has none for its tracepoint ids {_listed(wanted - set(found))}: read it on "
+                f"{self._path}: the recording has no event formats ({self._why_none()}), and this machine has none "
+                f"for its tracepoint ids {_listed(wanted - set(found))}: read it on "
                 "the machine that recorded it, as root, before its kernel changes; recordings in pipe mode "
                 "(perf record -o -) have them first"
             )

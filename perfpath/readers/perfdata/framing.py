@@ -154,7 +154,9 @@ class Framing:
         extra = 0
         if code is not None and size >= RECORD_HEADER_SIZE + struct.calcsize(code):
             extra = struct.unpack_from(self._order + code, record, RECORD_HEADER_SIZE)[0]
-            if kind == Record.TRACING_DATA:
+            if kind == Record.TRACING_DATA and size >= RECORD_HEADER_SIZE + 4 + extra:  # simpleperf's is in the record
+                payload, extra = record[RECORD_HEADER_SIZE + 4 : RECORD_HEADER_SIZE + 4 + extra], 0
+            elif kind == Record.TRACING_DATA:
                 if extra > MAX_TRACING_DATA:
                     self._break(position, kind, extra)
                     return 0

@@ -34,9 +34,9 @@ class Record(IntEnum):
 
 
 FIRST_OF_PERF = 64
-KNOWN = (range(1, 23), (FIRST_OF_PERF, *range(66, 87)))
-"""What kernels (MMAP to CALLCHAIN_DEFERRED) and perf (ATTR to SCHEDSTAT_DOMAIN) write as of 7.2; EVENT_TYPE, 65, is
-not written since 3.11."""
+KNOWN = (range(1, 23), range(FIRST_OF_PERF, 87))
+"""What kernels (MMAP to CALLCHAIN_DEFERRED) and perf (ATTR to SCHEDSTAT_DOMAIN) write as of 7.2; EVENT_TYPE only before
+3.11."""
 SIZES = {2: 24, 4: 32, 5: 32, 6: 32, 7: 32, 11: 32, 12: 16, 13: 16, 14: 8, 15: 16, 21: 16, Record.FINISHED_ROUND: 8}
 """Bytes of records that are always of one size, without the trailer that those of the kernel may have."""
 LONGEST = {Record.COMM: 8 + 8 + 64, 1: 8 + 32 + 4096 + 8, 10: 8 + 64 + 4096 + 8}

@@ -125,13 +125,16 @@ class RunReader:
         return [(layout, rows) for layout, rows in groups if layout.raw]
 
     def _known(self, samples: Samples) -> tuple[Samples, Array | None]:
-        """The samples whose id belongs to an attr, and the tracepoints those attrs are of."""
-        if samples.id is None or not self._state.has_ids:
+        """The samples whose id belongs to a tracepoint's attr, and the tracepoints those attrs are of."""
+        state = self._state
+        if not state.tracepoints:
+            return self._without_others(samples, np.full(len(samples.at), -1))
+        if samples.id is None or not state.has_ids:
             return samples, None
-        attrs = self._state.attrs_of(samples.id)
+        attrs = state.attrs_of(samples.id)
         unknown = np.flatnonzero(attrs < 0)
         if len(unknown):
-            self._state.diagnostics.note(
+            state.diagnostics.note(
                 "unknown-id",
                 "samples of an event that the recording doesn't declare: left out",
                 severity="error",
@@ -139,8 +142,16 @@ class RunReader:
                 example=f"event id {int(samples.id[unknown[0]])}",
             )
             samples, attrs = samples.take(attrs >= 0), attrs[attrs >= 0]
-        tracepoints = np.array([-1 if a.tracepoint is None else a.tracepoint for a in self._state.attrs])
-        return samples, tracepoints[attrs]
+        tracepoints = np.array([-1 if a.tracepoint is None else a.tracepoint for a in state.attrs])
+        return self._without_others(samples, tracepoints[attrs])
+
+    def _without_others(self, samples: Samples, tracepoints: Array) -> tuple[Samples, Array]:
+        """Those that are of a tracepoint: other events may have RAW too (perf record -R, BPF's output)."""
+        ours = tracepoints >= 0
+        if ours.all():
+            return samples, tracepoints
+        self._other(int(np.count_nonzero(~ours)))
+        return samples.take(ours), tracepoints[ours]
 
     def _overlong(self, early: Offsets, base: int) -> None:
         if len(early):

@@ -116,8 +116,12 @@ def apply_record(state: State, kind: int, misc: int, data: memoryview, at: int) 
         if not misc & MISC_LOST_SAMPLES_BPF:
             state.losses.lost_samples(cursor.u64())
     elif kind in {Record.THROTTLE, Record.UNTHROTTLE}:
+        time_ns, event = cursor.u64(), cursor.u64()
+        if not state.concerns(event):
+            state.diagnostics.note("others-throttled", "events other than tracepoints were throttled", severity="info")
+            return
         told = state.losses.throttled if kind == Record.THROTTLE else state.losses.unthrottled
-        told(cursor.u64(), cursor.u64(), trailer)
+        told(time_ns, event, trailer)
     else:
         state.tasks.add(_task(state, kind, cursor, trailer, executed=bool(misc & MISC_COMM_EXEC)))
 

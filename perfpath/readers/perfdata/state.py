@@ -12,6 +12,7 @@ from perfpath.firstbytes import FirstBytes
 from perfpath.readers.perfdata.layout import SampleLayout
 from perfpath.readers.perfdata.losses import Losses
 from perfpath.readers.perfdata.plan import Plan, plan_for
+from perfpath.readers.perfdata.records import ReadFormat, SampleType
 from perfpath.readers.perfdata.stacks import Stacks
 from perfpath.readers.perfdata.tasks import Tasks
 from perfpath.readers.perfdata.tracing import TracingData
@@ -91,6 +92,12 @@ class State:
         self.info.events = tuple(dict.fromkeys(form.event for form in known if form is not None))
 
     @property
+    def tracepoints(self) -> set[int]:
+        """The ids of the tracepoints that were recorded, with their fields."""
+        whole = (attr for attr in self.attrs if attr.sample_type & SampleType.RAW)
+        return {attr.tracepoint for attr in whole if attr.tracepoint is not None}
+
+    @property
     def has_ids(self) -> bool:
         """Whether the recording says which ids its events carry."""
         return bool(self._attr_by_id)
@@ -107,6 +114,12 @@ class State:
             return found
         place = np.minimum(np.searchsorted(known, ids), len(known) - 1)
         return np.where(known[place] == ids, attrs[place], -1)
+
+    def concerns(self, event_id: int) -> bool:
+        """Whether what befell an event befell tracepoints: not where it is certainly another one, and no group's."""
+        number = self._attr_by_id.get(event_id)
+        attr = None if number is None else self.attrs[number]
+        return attr is None or attr.tracepoint is not None or bool(attr.read_format & ReadFormat.GROUP)
 
     def layout_of_trailer(self, record: memoryview) -> SampleLayout:
         """The layout of a record's trailer: by its id where all attrs have IDENTIFIER, else all must be alike."""

@@ -13,6 +13,7 @@ from perfpath.readers.perfdata.framing import Framing
 from perfpath.readers.perfdata.order import TooManyEventsError
 from perfpath.readers.perfdata.records import KNOWN, RECORD_HEADER_SIZE, Feature, Record
 from perfpath.readers.perfdata.sideband import note_unknown
+from perfpath.readers.perfdata.simpleperf import OWN, Joiner, Own, formats_of
 from perfpath.readers.perfdata.tracing import parse_tracing_data
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Stream:
         self._state = state
         self._framing = Framing(state.order, state.diagnostics, self._on_run, self._on_record, base=base, where=where)
         self._inner: _Decompressed | None = None
+        self._joiner = Joiner(state.order, self._on_record)
         self._where = where
 
     def feed(self, data: bytes | memoryview) -> None:
@@ -97,7 +99,13 @@ class Stream:
             self._inner.feed(record[RECORD_HEADER_SIZE:], at)
         elif kind == Record.COMPRESSED2 and self._inner is not None:
             self._inner.feed(cursor.take(cursor.u64()), at)
-        elif kind not in KNOWN[1]:
+        elif kind in (Own.SPLIT, Own.SPLIT_END):
+            self._joiner.take(kind, record, at)
+        elif kind == Own.TRACING_DATA:
+            state.set_tracing(
+                parse_tracing_data(formats_of(record, state.order, at), state.order, at, state.diagnostics)
+            )
+        elif kind not in KNOWN[1] and kind not in OWN:
             note_unknown(state.diagnostics, kind, f"{self._where}byte {at}")
 
     def _attr(self, body: memoryview, where: str, base: int) -> None:
