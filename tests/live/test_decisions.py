@@ -194,6 +194,35 @@ def test_what_a_bridge_learns(lab: Lab, tmp_path: Path) -> None:
     assert {(each["mac"], each["port"]) for each in learned} == {(mac, "port0")}
 
 
+@pytest.mark.perf
+@pytest.mark.netns
+def test_what_tcp_sends_again(lab: Lab, tmp_path: Path) -> None:
+    """The first packet with data is dropped, and then it is sent again: for certain, and whenever."""
+    left, _, right, source, _, target = routed(lab)
+    lab.run(left, "ping", "-c1", "-W2", target)
+    lab.run(right, "nft", "-f", "-", stdin=RETRY)
+    serve = (
+        "import socket; socket.setdefaulttimeout(20); s = socket.create_server(('', 7777))\n"
+        "print('ready', flush=True); s.accept()[0].recv(9)"
+    )
+    with subprocess.Popen(lab.command(right, sys.executable, "-c", serve), stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout
+        server.stdout.readline()
+        send = (
+            "import socket; socket.setdefaulttimeout(20)\n"
+            f"s = socket.create_connection(('{target}', 7777)); s.send(b'x'); s.recv(1)"
+        )
+        found = kept(tmp_path, *lab.command(left, sys.executable, "-c", send))
+    again = {
+        (each["packet"]["src"], each["packet"]["dport"], said["what"], said["state"])
+        for each in found
+        if each["packet"]
+        for said in at(each, f"{lab.prefix}e", left)
+        if said["kind"] == "tcp" and said["what"] == "retransmitted"
+    }
+    assert again == {(source, 7777, "retransmitted", "TCP_ESTABLISHED")}
+
+
 def test_rubbish_is_no_gateway() -> None:
     assert gateway_of({"gw4": "10.0.0.1", "gw6": "::"}) == "10.0.0.1"
     assert gateway_of({"gw4": NONE, "gw6": "fe80::1"}) == "fe80::1"
@@ -202,6 +231,10 @@ def test_rubbish_is_no_gateway() -> None:
     assert gateway_of({"gw": "::"}) is None
 
 
+RETRY = """table inet t { chain c { type filter hook input priority 0;
+  tcp dport 7777 tcp flags & psh == psh numgen inc mod 1000 < 2 drop
+}; };
+"""
 RULES = """table inet t {
   chain p { type filter hook prerouting priority -300; icmp type echo-request meta nftrace set 1; };
   chain c { type filter hook input priority 0; icmp type echo-request counter drop; };
@@ -250,3 +283,26 @@ def test_verdicts_of_the_users_trace_rules(lab: Lab, tmp_path: Path) -> None:
             assert said[-1] == ("rule", "c", "icmp type echo-request counter drop", "drop")
             assert ("policy", "p", None, "accept") in said
         assert joined
+
+
+@pytest.mark.perf
+@pytest.mark.netns
+def test_routes_of_ipv6(lab: Lab, tmp_path: Path) -> None:
+    left, right = lab.namespace("left"), lab.namespace("right")
+    lab.veth(left, "lan0", right, "wan0")
+    for netns, dev, address in ((left, "lan0", "fd01::1"), (right, "wan0", "fd01::2")):
+        lab._sysctl(netns, f"net/ipv6/conf/{dev}/accept_dad", "0")  # addresses can be used at once
+        lab._sysctl(netns, f"net/ipv6/conf/{dev}/disable_ipv6", "0")
+        lab.address(netns, dev, f"{address}/64")
+    lab.run(left, "timeout", "10", "sh", "-c", "until ping -c1 -W0.2 fd01::2; do :; done")
+    found = kept(tmp_path, *lab.command(left, "ping", "-c7", "-i0.05", "-W2", "fd01::2"))
+    requests = [each for each in found if (each["packet"] or {}).get("icmp_seq") and each["role"] == "request"]
+    said = [
+        (netns, each["dst"], each["dev"], each["error"], each["table"])
+        for dev, netns in (("lan0", left), ("wan0", right))
+        for request in requests
+        for each in at(request, dev, netns)
+        if each["kind"] == "route"
+    ]
+    assert (left, "fd01::2", "lan0", None, 254) in said
+    assert {table for *_, error, table in said if error} <= {255}  # none there: the main table is asked next
