@@ -6,6 +6,7 @@ from perfpath.render.places import UNKNOWN
 
 DIM = "dim"
 DROP = "bold red"
+GOOD = "green"
 DOUBT = "bold yellow"
 WEIGHTS = {"error": "bold red", "warning": DOUBT, "info": DIM, "": "bold"}
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from perfpath.catalogue.entries import meant
 from perfpath.escape import visible
+from perfpath.render import became
 from perfpath.render.cells import rjust
 from perfpath.render.paths import PathBook
 from perfpath.render.places import UNKNOWN
@@ -45,6 +46,7 @@ class Tally:
         self.uncertain = 0
         self.unlocated: Counter[str] = Counter()
         self.dropped: Counter[str] = Counter()
+        self.ends: Counter[str] = Counter()
 
     def add(self, result: Result) -> None:
         """Count journeys; each must come once."""
@@ -55,6 +57,7 @@ class Tally:
         self.incomplete += int(np.count_nonzero(~result.journeys["complete"] & ~uncertain))
         self.uncertain += int(np.count_nonzero(uncertain))
         self._add_drops(result.journeys)
+        self.ends.update(became.counts_of(result))
         nowhere = result.hops["dev"][(result.hops["netns"] == 0) & (result.hops["netns_name"] < 0)]
         for code, hops in zip(*np.unique(nowhere, return_counts=True), strict=True):
             self.unlocated[visible(result.hops.names["dev"][code] or UNKNOWN)] += int(hops)
@@ -133,7 +136,7 @@ def lines(
     if tally.uncertain:
         parts.append(f"uncertain: {count(tally.uncertain, 'packet')}")
     parts += remarks
-    found = [Line(weight, ", ".join(parts)), *_losses(diagnostics.losses)]
+    found = [Line(weight, ", ".join(parts)), *_ends(tally.ends), *_losses(diagnostics.losses)]
     quiet = [note for note in diagnostics.notes.values() if note.severity == "info" and not verbose]
     for note in diagnostics.notes.values():
         if note not in quiet:
@@ -141,6 +144,15 @@ def lines(
     if quiet:
         found.append(Line("info", f"{count(len(quiet), 'remark')} on how this was found out: -v shows them"))
     return found
+
+
+def _ends(ends: Counter[str]) -> list[Line]:
+    """What became of all packets, each counted once; nothing where no end is known."""
+    if not ends.keys() - {became.UNSEEN}:
+        return []
+    order = [each for each, _ in ends.most_common() if each != became.UNSEEN]
+    order += [became.UNSEEN] if ends[became.UNSEEN] else []
+    return [Line("", "what became of them: " + ", ".join(f"{each} {ends[each]:,}" for each in order))]
 
 
 def _lost(diagnostics: Diagnostics) -> str:

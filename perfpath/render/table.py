@@ -10,6 +10,7 @@ from rich.segment import Segment, Segments
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from perfpath.render.became import cells_of
 from perfpath.render.colours import DOUBT, Colours
 from perfpath.render.groups import bounds
 from perfpath.render.hops import packets_of
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from perfpath.tables import Table
 
 
+OPTIONAL = ("became", "what")  # columns that are there only where something is known
 NARROW = 80  # cells: in less, a path would be folded into a tower
 
 
@@ -50,8 +52,9 @@ class TableWriter:
         """Take the closed journeys."""
         shown = self._limit.first(update.closed)
         edges = bounds(shown.hops, shown.journeys).tolist()
-        for packet, begin, stop in zip(packets_of(shown.journeys), edges, edges[1:], strict=False):
-            self._rows.append(self._row(packet, shown.hops.take(slice(begin, stop))))
+        became = cells_of(shown.journeys)
+        for packet, end, begin, stop in zip(packets_of(shown.journeys), became, edges, edges[1:], strict=False):
+            self._rows.append(self._row(packet, end, shown.hops.take(slice(begin, stop))))
 
     def end(self, tally: Tally, diagnostics: Diagnostics) -> None:  # noqa: ARG002
         """Print the table."""
@@ -74,11 +77,12 @@ class TableWriter:
         self._console.print(table, soft_wrap=False)
 
     def _told(self, table: RichTable) -> list[tuple[list[Text], Text]]:
-        """The rows; their last cell, what the packet is, has a column only where one is known."""
-        if any(cells[-1] for cells, _ in self._rows):
-            table.add_column("what", overflow="fold")
-            return self._rows
-        return [(cells[:-1], path) for cells, path in self._rows]
+        """The rows; what became of the packets, and what they are, have columns only where one is known."""
+        width = len(table.columns)
+        shown = [at for at in range(len(OPTIONAL)) if any(cells[width + at] for cells, _ in self._rows)]
+        for at in shown:
+            table.add_column(OPTIONAL[at], overflow="fold")
+        return [([*cells[:width], *(cells[width + at] for at in shown)], path) for cells, path in self._rows]
 
     def _print_narrow(self) -> None:
         """Paths have lines of their own."""
@@ -91,17 +95,15 @@ class TableWriter:
             self._console.print(Segments([*line, Segment.line()]))
             self._console.print(Padding(path, (0, 0, 0, 4)), soft_wrap=False)
 
-    def _row(self, packet: Packet, hops: Table) -> tuple[list[Text], Text]:
+    def _row(self, packet: Packet, became: str, hops: Table) -> tuple[list[Text], Text]:
         span = duration(packet.end_ns - packet.start_ns)
         path = self._path(Path(steps_of(hops)))
         if packet.doubt:
             path.append(f"  {packet.doubt.partition(':')[0]}", DOUBT)
         numbers = (str(packet.journey), self._clock.text(packet.start_ns), str(packet.hops), span)
         peer = str(packet.peer) if packet.peer >= 0 else ""
-        return [
-            Text(cell)
-            for cell in (*numbers, packet.role, peer, "  ".join(filter(None, (packet.descent, packet.words))))
-        ], path
+        what = "  ".join(filter(None, (packet.descent, packet.words)))
+        return [Text(cell) for cell in (*numbers, packet.role, peer, became, what)], path
 
     def _path(self, path: Path) -> Text:
         text = Text()

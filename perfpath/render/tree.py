@@ -14,9 +14,10 @@ import numpy as np
 from rich.text import Text
 
 from perfpath.render.art import drawings
+from perfpath.render.became import words_of
 from perfpath.render.cells import width
 from perfpath.render.clock import Clock
-from perfpath.render.colours import DIM, DOUBT, DROP, Colours
+from perfpath.render.colours import DIM, DOUBT, DROP, GOOD, Colours
 from perfpath.render.drops import drops_of
 from perfpath.render.hops import branched, hops_of, packets_of
 from perfpath.render.later import Later
@@ -76,8 +77,10 @@ class TreeStream:
         self._columns: int | None = None
         self._last = -1
         self._cross = "\N{MULTIPLICATION X}" if console.encoding.startswith("utf") else "x"
+        self._tick = "\N{CHECK MARK}" if console.encoding.startswith("utf") else "="
         self._shown: set[int] = set()  # of the journeys still open
         self._told: set[int] = set()  # those of them whose drop was told of
+        self._became: dict[int, str] = {}  # what was told of the others
         self._explained: set[Drop] = set()
 
     def show(self, update: Update) -> None:
@@ -97,6 +100,7 @@ class TreeStream:
         for hop in hops_of(shown.hops, self._namer):
             hops.setdefault(hop.journey, []).append(hop)
         drops = self._new_drops(update)
+        became = self._new_ends(update, shown)
         late_words = [each for each in self._later.news(update, shown.hops) if each.journey in self._shown]
         lines = [line for each in late_words for line in self._decided(each)]
         for depth, packet in branched(packets_of(shown.journeys)):
@@ -107,6 +111,9 @@ class TreeStream:
                     self._last = hop.journey
                 lines += self._hop(hop)
             lines += self._drop(packet, drops.pop(packet.journey, None))
+            lines += self._end(packet.journey, became.pop(packet.journey, ""))
+        for number, words in became.items():
+            lines += self._end(number, words)
         late = {number: drop for number, drop in drops.items() if number in self._shown}
         for packet in self._packets(late, update):
             lines += self._drop(packet, late[packet.journey])
@@ -133,6 +140,25 @@ class TreeStream:
         news = {number: drop for number, drop in found.items() if number not in self._told}
         self._told = (self._told | set(news)).intersection(update.open.journeys["journey"].tolist())
         return news
+
+    def _new_ends(self, update: Update, shown: Result) -> dict[int, str]:
+        """What became of packets that are or were shown, where it wasn't told before."""
+        wanted = self._shown.union(shown.journeys["journey"].tolist())
+        found = words_of(update.closed, wanted) | words_of(update.open, wanted)
+        news = {number: words for number, words in found.items() if self._became.get(number, "") != words}
+        still = set(update.open.journeys["journey"].tolist())
+        self._became = {number: words for number, words in (self._became | news).items() if number in still}
+        return news
+
+    def _end(self, journey: int, words: str) -> list[Line]:
+        """What became of a packet that was shown: the words for it, "" for nothing to say."""
+        if not words:
+            return []
+        line = Line(DETAILS - 2).add(self._tick, GOOD, 2).add(words, GOOD)
+        if journey == self._last:
+            return [line]
+        self._last = journey
+        return [Line().add(f"packet {journey}", "bold").add(" (continued)", DIM), line]
 
     def _packets(self, wanted: dict[int, Drop], update: Update) -> list[Packet]:
         """Packets of an update by their numbers."""

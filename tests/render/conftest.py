@@ -143,6 +143,29 @@ def doubtful() -> Story:
     return story.packet("tx lo host 2000", "rx lo host 2004", complete=False)
 
 
+ENDS: tuple[dict[str, Any], ...] = (
+    {"outcome": "answered"},
+    {"outcome": "delivered", "end_pid": 71, "end_comm": "nginx"},
+    {"outcome": "delivered"},
+    {"outcome": "left"},
+    {"outcome": "copied"},
+    {"outcome": "merged"},
+    {"outcome": "dropped", "reason": "NETFILTER_DROP", "location": "nft_do_chain+0x3e8", "end_netns": WEB},
+    {"outcome": "dropped", "reason": "NOT_SPECIFIED", "location": "ip_rcv_finish_core+0x25b", "end_netns": WEB},
+    {},
+)
+
+
+@pytest.fixture
+def ends() -> Story:
+    """One packet for each way to end, each 2 hops long."""
+    story = Story()
+    for number, end in enumerate(ENDS):
+        story.packet(f"tx veth0 host {number * 100}", f"rx eth0 web {number * 100 + 9}")
+        story.journeys[-1] |= end
+    return story
+
+
 @pytest.fixture
 def shown() -> Callable[..., str]:
     """A function: what a format makes of a result, summary and all."""

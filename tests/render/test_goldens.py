@@ -26,7 +26,7 @@ def doubts() -> Diagnostics:
 
 
 @pytest.mark.parametrize("format_", ["tree", "table", "plain", "jsonl", "json", "csv", "summary"])
-@pytest.mark.parametrize("name", ["bridge_ping", "router_chain", "doubtful"])
+@pytest.mark.parametrize("name", ["bridge_ping", "router_chain", "doubtful", "ends"])
 def test_golden(name: str, format_: str, shown: Callable[..., str], request: pytest.FixtureRequest) -> None:
     story = request.getfixturevalue(name)
     text = shown(format_, story, doubts() if name == "doubtful" else None)

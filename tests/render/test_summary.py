@@ -32,6 +32,13 @@ def test_a_filter_says_how_many_of_how_many(bridge_ping: Story) -> None:
     assert said(bridge_ping, seen=375_000)[0].startswith("6 of 375,000 packets, ")
 
 
+def test_every_packet_stands_in_one_of_the_ends(ends: Story) -> None:
+    assert said(ends)[1] == (
+        "what became of them: delivered 2, answered 1, left 1, copied 1, merged 1, dropped 1, "
+        "dropped as on healthy hosts too 1, ends not seen 1"
+    )
+
+
 def test_nothing_seen(story: Story) -> None:
     assert said(story) == ["0 packets, 0 hops, 0 distinct paths, lost: 0"]
 

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from perfpath.diagnostics import Diagnostics
+from perfpath.journeys.tracker import Update
 from perfpath.readers.recording import Info
 from perfpath.render.clock import Clock
 from perfpath.render.places import Namer
@@ -156,3 +157,24 @@ def test_a_stream_that_tells_later_when_its_clock_started_has_wall_clock_times()
     clock = Clock(info, wall=True)
     info.wall_offset_ns = 10**18
     assert clock.text(5) == iso8601(5, 10**18)
+
+
+def test_an_end_is_told_once_and_told_again_where_more_is_known(story: Story) -> None:
+    """It may be known long after the hop was shown, when other packets came in between."""
+    story.packet("tx veth0 host 0", "rx eth0 web 9").packet("tx veth1 host 1")
+    stream = io.StringIO()
+    tree = TreeStream(Console(file=stream, width=100), Namer(), Clock())
+    nothing = whole(story.result(0, 0)).closed
+    for _ in range(2):
+        tree.show(Update(closed=nothing, open=story.result()))
+    story.journeys[0] |= {"outcome": "delivered"}
+    for _ in range(2):
+        tree.show(Update(closed=nothing, open=story.result()))
+    story.journeys[0] |= {"end_pid": 71, "end_comm": "ngi\x1bnx"}
+    tree.show(Update(closed=story.result(), open=nothing))
+    lines = [line.split() for line in stream.getvalue().splitlines() if "→" not in line and "skb" not in line]
+    assert [line[:-1] if line[0] == "packet" else line[1:] for line in lines] == [
+        ["packet", "0"],
+        ["delivered"],
+        ["delivered", "to", "ngi\\x1bnx/71"],
+    ]
