@@ -168,7 +168,7 @@ def _flows(table: Table) -> Array:
     if discovery.any():  # asked of a multicast address, answered from the target's: only the target stays
         source = np.where(discovery, table["nd_hi"], source)
         target = np.where(discovery, table["nd_lo"], target)
-    kind = np.where(table["ethertype"] == ARP, 1 << 16, proto)
+    kind = np.where(table["ethertype"] == ARP, np.int32(1 << 16), proto)
     flow = mixed(source + target, word(kind))
     return known(flow, (table["family"] > 0) & _ends_known(table))
 
