@@ -72,7 +72,7 @@ def test_tshark_reads_it(tmp_path: Path) -> None:
     argv = ["tshark", "-n", "-r", str(file), "-T", "fields", "-E", "separator=|"]
     argv += [word for name in [*names.split(), "icmp.ident", "arp.opcode"] for word in ("-e", name)]
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == [
+    assert done.stdout.replace("\\\\", "\\").splitlines() == [  # tshark 4.4 escapes backslashes
         "eth0@web|1700000000.123456789|0x00000002|journey 0 hop 1|98|98|17146|",
         "tun0@web|1700000000.123456790|0x00000001||1520|104|17146|",
         "a@b\\xff\\x1b[31m@pod \\u202e name|1700000000.123456791||line\\x0abreak \\x1b[31m|42|42||1",

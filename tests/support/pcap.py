@@ -65,6 +65,10 @@ def read(path: Path) -> list[bytes]:
     return packets
 
 
+TRUTH = {"True": "1", "False": "0"}
+"""What tshark 4.2 and later print of a flag, and what earlier ones did."""
+
+
 def tshark(path: Path) -> list[dict[str, list[str]]]:
     """Each packet's fields, each with its occurrences from the outside in."""
     argv = ["tshark", "-n", "-r", str(path), "-T", "fields", "-E", "occurrence=a", "-E", "aggregator=;"]
@@ -75,7 +79,8 @@ def tshark(path: Path) -> list[dict[str, list[str]]]:
         argv += ["-e", name]
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
     rows = [line.split("\t") for line in done.stdout.split("\n")[:-1]]
-    return [{name: value.split(";") if value else [] for name, value in zip(FIELDS, row, strict=True)} for row in rows]
+    values = [[[TRUTH.get(word, word) for word in value.split(";")] if value else [] for value in row] for row in rows]
+    return [dict(zip(FIELDS, row, strict=True)) for row in values]
 
 
 def tcpdump(path: Path, expression: str) -> list[int]:
