@@ -163,5 +163,5 @@ def packets_of(slots: Array) -> Array:
         ethertype=frames["protocol"],
         network=network,
         length=frames["len"],
-        vlan=np.where(tagged, frames["vlan_tci"] & 0xFFF, -1),
+        vlan=np.where(tagged, (frames["vlan_tci"] & 0xFFF).astype(np.int64), -1),
     )
