@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from perfpath import __version__
 from perfpath.commands.options import joined
-from perfpath.errors import EXIT_DEFECT, EXIT_OUTPUT, EXIT_USAGE, PerfpathError
+from perfpath.errors import EXIT_DEFECT, EXIT_OUTPUT, EXIT_USAGE, CommandNotFoundError, PerfpathError
 from perfpath.escape import visible
 
 if TYPE_CHECKING:
@@ -112,7 +112,12 @@ def _run(arguments: list[str]) -> int:
     if verb is None and not arguments:
         parser.print_help(sys.stderr)
         return EXIT_USAGE
-    status = module.execute(options)
+    try:
+        status = module.execute(options)
+    except CommandNotFoundError as error:
+        if verb is None and (name := options.command[0]) in VERBS:  # it stands behind options
+            raise CommandNotFoundError(f"{error}; a verb stands before its options: perfpath {name} ...") from None
+        raise
     assert isinstance(status, int)  # noqa: S101 - what every command module promises
     return status
 

@@ -107,3 +107,13 @@ def test_a_demo_that_can_not_trace_builds_nothing() -> None:
     assert "/nope: named as the perf to use" in done.stderr
     assert "built a lab" not in done.stderr
     assert "4 packets, 12 hops" in done.stdout
+
+
+@pytest.mark.perf
+def test_a_verb_behind_options_is_told_where_verbs_stand() -> None:
+    done = shell('exec "$@"', "-v", "explain", "NETFILTER_DROP")
+    assert done.returncode == 127
+    assert (
+        done.stderr
+        == "perfpath: explain: no such command on PATH; a verb stands before its options: perfpath explain ...\n"
+    )
