@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Self
@@ -98,10 +99,13 @@ class Watched:
         found = None if self._watch.inventory is None else self._watch.inventory.by_inum.get(inum)
         return "" if found is None else found.name
 
-    def take(self) -> tuple[Table, int]:
-        """SIGHTINGS that are new, and the time until when they are complete. Raises OutputError."""
+    def take(self, at_most: int = sys.maxsize) -> tuple[Table, int]:
+        """SIGHTINGS that are new, and the time until when they are complete. Raises OutputError.
+
+        at_most: as `Sockets.take` has it.
+        """
         self.follow()
-        seen, until = self.sockets.take()
+        seen, until = self.sockets.take(at_most)
         if self._keeper is not None and self._file is not None and len(seen):
             try:
                 self._keeper.write(seen)

@@ -30,6 +30,7 @@ what perf saw, and which interfaces stood in which namespaces. `perfpath report 
 without root."""
 
 SILENCE = 0.2  # seconds; nobody waits for what is only written to disk
+AT_ONCE = 1 << 15  # sightings that are written before perf, whose pipe is short, is heard again
 TICK = 0.5  # seconds between two looks of the progress line
 
 
@@ -142,7 +143,7 @@ class Writer:
         try:
             self.directory.write(data)
             if self.packets is not None:
-                self.packets.take()
+                self.packets.take(AT_ONCE)
             if self.heard is not None:
                 self.heard.take()
         except OutputError as error:

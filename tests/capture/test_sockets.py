@@ -189,3 +189,40 @@ def test_sockets_are_not_for_everybody() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "refused\n"
+
+
+def test_what_nobody_takes_fills_the_rings_and_not_the_memory(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With too many waiting the rings aren't emptied any more: the rest is lost, and counted."""
+    monkeypatch.setattr("perfpath.capture.packets.sockets.WAITING", 100)
+    monkeypatch.setattr("perfpath.capture.packets.sockets.LARGEST", BLOCK)
+    one, _, address = pair(lab)
+    send = "import socket as s\nc = s.socket(s.AF_INET, s.SOCK_DGRAM)\n"
+    send += f"for n in range(3000): c.sendto(n.to_bytes(4, 'big'), ('{address}', 9))"
+    slots = BLOCK // FRAME.itemsize
+    with Sockets(1) as sockets:
+        watch(sockets, one)
+        for _ in range(2):  # the second time all waits already that may
+            lab.run(one, sys.executable, "-c", send)
+        first, before = sockets.take(1)
+        rest, until = sockets.take()
+        again, later = sockets.take()
+    assert len(first) >= 1
+    assert len(first) + len(rest) < 100 + 2 * slots * possible_cpus() < 6000
+    assert before <= until <= later
+    assert len(again) <= slots * possible_cpus()
+    lost = sockets.diagnostics.notes["packets-dropped"].count
+    assert lost >= 6000 - 100 - 3 * slots * possible_cpus()
+
+
+def test_the_first_packets_are_thrown_away_in_a_flood_that_never_ends(lab: Lab) -> None:
+    one, _, address = pair(lab)
+    path, inum = path_of(one)
+    flood = "import socket as s\nc = s.socket(s.AF_INET, s.SOCK_DGRAM)\nprint(flush=True)\n"
+    flood += f"while True: c.sendto(b'', ('{address}', 9))"
+    with subprocess.Popen(lab.command(one, sys.executable, "-c", flood), stdout=subprocess.PIPE) as sender:
+        assert sender.stdout
+        sender.stdout.readline()
+        ring = within(path, inum, lambda: Ring(BLOCK))
+        ring.discard()
+        ring.close()
+        sender.kill()

@@ -6,8 +6,10 @@ import fcntl
 import os
 import resource
 import struct
+import sys
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -34,6 +36,8 @@ MEMORY = 128 << 20  # of all rings together
 LARGEST, SMALLEST = 8 << 20, 1 << 16
 SOCKETS = 512  # with more, one socket of a namespace serves all CPUs
 PAUSE = 0.02  # seconds between two rounds
+WAITING = 1 << 18
+"""So many sightings wait to be taken (about 50 MB); beyond that the rings fill up, and count what finds no room."""
 NAME_NS = 1_000_000_000  # an interface's name is asked for again after this time
 
 
@@ -63,7 +67,8 @@ class Sockets:
         self._rooms: dict[int, _Room] = {}
         self._lock = threading.Lock()
         self._names = {"dev": Names()}
-        self._seen: list[Table] = []
+        self._seen: deque[tuple[Table, int]] = deque()  # with the time until when all was seen before them
+        self._waiting = 0
         self._until = 0
         self._offset = Offset()
         self._offset.measure()
@@ -110,7 +115,7 @@ class Sockets:
         with self._lock:
             for inum in gone:
                 if (room := self._rooms.pop(inum, None)) is not None:
-                    self._seen += [table for ring in room.rings if (table := self._table(room, ring)) is not None]
+                    self._empty(room)
                     self._shut(room)
 
     @property
@@ -118,13 +123,22 @@ class Sockets:
         """CLOCK_REALTIME minus CLOCK_MONOTONIC, as it is now."""
         return self._offset.now
 
-    def take(self) -> tuple[Table, int]:
-        """(SIGHTINGS fetched since the last call, not sorted; the time until when they are complete)."""
+    def take(self, at_most: int = sys.maxsize) -> tuple[Table, int]:
+        """(SIGHTINGS that weren't taken yet, not sorted; the time until when they are complete).
+
+        at_most: where more wait than about so many, the later ones wait for the next call.
+        """
+        taken: list[Table] = []
         with self._lock:
-            self._sweep()
-            seen, self._seen = self._seen, []
-            until = self._until
-        return (concatenated(seen) if seen else nothing(self._names)), until
+            if self._waiting < WAITING:
+                self._sweep()
+            count = 0
+            while self._seen and count < at_most:
+                taken.append(self._seen.popleft()[0])
+                count += len(taken[-1])
+            self._waiting -= count
+            until = self._seen[0][1] if self._seen else self._until
+        return (concatenated(taken) if taken else nothing(self._names)), until
 
     def close(self) -> None:
         """Stop; the last sightings can still be taken."""
@@ -159,17 +173,22 @@ class Sockets:
     def _run(self) -> None:
         while not self._closing.wait(PAUSE):
             with self._lock:
-                self._sweep()
+                if self._waiting < WAITING:
+                    self._sweep()
 
     def _sweep(self) -> None:
         """Empty all rings."""
         began = time.monotonic_ns()
         self._offset.measure(2)
         for room in self._rooms.values():
-            for ring in room.rings:
-                if (table := self._table(room, ring)) is not None:
-                    self._seen.append(table)
+            self._empty(room)
         self._until = began
+
+    def _empty(self, room: _Room) -> None:
+        for ring in room.rings:
+            if (table := self._table(room, ring)) is not None:
+                self._seen.append((table, self._until))
+                self._waiting += len(table)
 
     def _table(self, room: _Room, ring: Ring) -> Table | None:
         slots = ring.fetch()
