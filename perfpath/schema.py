@@ -84,6 +84,7 @@ HOPS = (
     ),
     Column("frames", "category", "", "the call stack: a line for each function, innermost first", optional=True),
     Column("backlog_ns", "int64", "ns", "netif_rx to netif_receive_skb, where recorded", -1),
+    Column("outer", "category", "", "tags and tunnels around the packet here: a JSON array, as jsonl", optional=True),
     Column(
         "decisions", "category", "", "what was decided about the packet here: a JSON array, as jsonl", optional=True
     ),
@@ -131,4 +132,4 @@ JOURNEYS = (
 )
 """One row per packet; one that was dropped before any device saw it has no hops, and path -1.
 
-What its bytes say stands there where the recording has bytes."""
+What its bytes say stands there where the recording has bytes: of the packet that no tunnel wraps any more."""

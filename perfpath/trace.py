@@ -86,6 +86,8 @@ def _followed(
 ) -> Result:
     from perfpath.journeys.tracker import Result, follow
     from perfpath.packets.describe import Describer
+    from perfpath.packets.wrapping import Wrappings
 
     found = follow(table, inventory, diagnostics, options)
-    return Result(found.hops, Describer(packets).described(found.journeys, found.hops))
+    hops = Wrappings(packets).told(found.hops)
+    return Result(hops, Describer(packets).described(found.journeys, hops))

@@ -13,6 +13,7 @@ from perfpath.escape import visible
 from perfpath.journeys.select import Selection, Selector
 from perfpath.journeys.tracker import Result, Update
 from perfpath.packets.describe import Describer
+from perfpath.packets.wrapping import Wrappings
 from perfpath.render import open_output
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ class Results:
         live: bool,
     ) -> None:
         self._describer = None if shown.packets is None else Describer(shown.packets)
+        self._wrappings = None if shown.packets is None else Wrappings(shown.packets)
         self._following = shown.following
         self._info = shown.info if options.wall else None
         self._scope = shown.scope
@@ -148,9 +150,10 @@ class Results:
 
     def _described(self, result: Result) -> Result:
         """With what the packets' bytes say, where there are bytes."""
-        if self._describer is None:
+        if self._describer is None or self._wrappings is None:
             return result
-        return Result(result.hops, self._describer.described(result.journeys, result.hops))
+        hops = self._wrappings.told(result.hops)
+        return Result(hops, self._describer.described(result.journeys, hops))
 
     def finish(self, diagnostics: Diagnostics) -> None:
         """Show the summary. Raises UsageError where contents were asked for and no packet's were known."""

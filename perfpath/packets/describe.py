@@ -1,4 +1,7 @@
-"""What each journey's packet is, as columns of JOURNEYS: addresses, ports, ICMP id and sequence number, and words."""
+"""What each journey's packet is, as columns of JOURNEYS: addresses, ports, ICMP id and sequence number, and words.
+
+The packet is what no tunnel wraps any more; what is around it on each hop is told by `wrapping`.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from perfpath.packets import text
 from perfpath.packets.decode import decode
 from perfpath.packets.ethernet import ARP
 from perfpath.packets.headers import Headers
+from perfpath.packets.levels import innermost
+from perfpath.packets.schema import Packets
 from perfpath.tables import Names, Table
 
 if TYPE_CHECKING:
@@ -35,8 +40,8 @@ class Describer:
     def described(self, journeys: Table, hops: Table) -> Table:
         """JOURNEYS with the columns that tell of the packet; the same where no bytes were recorded.
 
-        hops: HOPS, sorted by journey and hop, of these journeys. The first hop with bytes counts: what a tunnel or
-        NAT makes of the packet comes later.
+        hops: HOPS, sorted by journey and hop, of these journeys. The first hop with bytes counts: what NAT makes of
+        the packet comes later.
         """
         if not len(self._packets):
             return journeys
@@ -48,12 +53,12 @@ class Describer:
         self._packets.forget(before - REORDERED)
 
     def _columns(self, numbers: Array) -> dict[str, Array]:
-        outer = decode(headers_of(self._packets.take(numbers))).outer
-        columns = {name: outer[name] for name in NUMBERS}
+        level = innermost(decode(headers_of(self._packets.take(numbers))))
+        columns = {name: level[name] for name in NUMBERS}
         for end in ("src", "dst"):
-            columns[end] = self._addresses(outer, end)
-        columns["l4"] = self._words("l4", outer, ("ethertype", "proto"))
-        columns["message"] = self._words("message", outer, _KINDS)
+            columns[end] = self._addresses(level, end)
+        columns["l4"] = self._words("l4", level, ("ethertype", "proto"))
+        columns["message"] = self._words("message", level, _KINDS)
         return columns
 
     def _addresses(self, table: Table, end: str) -> Array:
@@ -93,6 +98,17 @@ def headers_of(packets: Array) -> Headers:
         packets["network"],
         packets["length"],
     )
+
+
+def decoded(packets: Array) -> Packets:
+    """PACKET[n] decoded, with the VLAN tags that aren't in their bytes: these were the outermost."""
+    found = decode(headers_of(packets))
+    apart = packets["vlan"] >= 0
+    if not apart.any():
+        return found
+    tag, inner = found.outer["vlan"], found.outer["vlan_inner"]
+    vlan, second = np.where(apart, packets["vlan"], tag), np.where(apart & (tag >= 0), tag, inner)
+    return Packets(found.outer.extended(vlan=vlan, vlan_inner=second), found.inner)
 
 
 def _first(journeys: Table, hops: Table) -> Array:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from perfpath.errors import UsageError
-from perfpath.packets.decode import decode
-from perfpath.packets.describe import headers_of
+from perfpath.packets.describe import decoded
 from perfpath.packets.levels import quoted
 from perfpath.packets.match import parse
 from perfpath.packets.operands import PROTOCOLS
@@ -33,10 +32,10 @@ class Wanted:
 
     def truth(self, packets: Array) -> Array:
         """uint8[n] of truth.FALSE, UNKNOWN, TRUE for PACKET[n] (perfpath.firstbytes)."""
-        decoded = decode(headers_of(packets))
-        answer = either(*(match.truth(decoded.outer) for match in self.matches))
+        found = decoded(packets)
+        answer = either(*(match.of(found) for match in self.matches))
         if self.errors:
-            about, rows = quoted(decoded)
+            about, rows = quoted(found)
             if len(rows):
                 answer[rows] = either(answer[rows], *(match.truth(about) for match in self.matches))
         return answer

@@ -16,7 +16,9 @@ from perfpath.tables import Table
 if TYPE_CHECKING:
     from perfpath.tables import Array
 
-GRE = 47
+GRE, UDP = 47, 17
+NO_MAC = -2
+"""In `layered`: there is no Ethernet header, which is more than that none was seen."""
 
 
 def innermost(packets: Packets) -> Table:
@@ -32,12 +34,55 @@ def quoted(packets: Packets) -> tuple[Table, Array]:
     return _nested(packets, _unwrapped(packets, within[errors])), errors
 
 
+def every(packets: Packets) -> Table:
+    """PACKETS of all levels, by their numbers."""
+    if not len(packets.inner):
+        return packets.outer
+    names = [column.name for column in PACKETS]
+    return Table({name: np.concatenate((packets.outer[name], packets.inner[name])) for name in names}, {})
+
+
+def layered(packets: Packets) -> Table:
+    """PACKETS of the outermost levels and of what tunnels wrap in them, for questions that each of them may answer.
+
+    The outermost come first, in their order. Where there is more, a column `packet` (int64) has the row of each one's
+    outermost. What is wrapped has the length of the whole; where it has no Ethernet header, its MAC addresses are
+    NO_MAC. Where something may be wrapped that wasn't read, a row says nothing but that: all of it is missing.
+    """
+    table, inside = every(packets), tunnelled(packets)
+    count = len(packets.outer)
+    level, owner = [np.arange(count)], [np.arange(count)]
+    while (deeper := inside[level[-1]] >= 0).any():
+        owner.append(owner[-1][deeper])
+        level.append(inside[level[-1][deeper]])
+    found, packet = np.concatenate(level), np.concatenate(owner)
+    blank = packet[opaque(table.take(found))]
+    if len(found) == count and not len(blank):
+        return packets.outer
+    columns = {
+        column.name: np.concatenate((table[column.name][found], np.full(len(blank), column.missing, column.dtype)))
+        for column in PACKETS
+    }
+    packet = np.concatenate((packet, blank))
+    bare = (np.arange(len(packet)) >= count) & (columns["ethertype"] > 0) & (columns["src_mac"] < 0)
+    for name in ("src_mac", "dst_mac"):
+        columns[name][bare] = NO_MAC
+    columns["len"] = columns["len"][packet]
+    return Table(columns | {"packet": packet}, {})
+
+
 def opaque(table: Table) -> Array:
     """bool[n]: something may be wrapped in this level, and wasn't read: cut off, or too deep."""
     tunnel = np.isin(table["dport"], (*VXLAN_PORTS, GENEVE_PORT)) | (table["proto"] == GRE)
+    tunnel |= (table["proto"] == UDP) & (table["dport"] < 0)
     cut = (table["ended"] == TRUNCATED) & tunnel & (table["carries"] == NOTHING)
     closed: Array = cut | ((table["carries"] != NOTHING) & (table["carries"] != IN_ERROR) & (table["inner"] < 0))
     return closed
+
+
+def tunnelled(packets: Packets) -> Array:
+    """int64 for each level: the level that it wraps as a tunnel, -1 for none."""
+    return _inside(packets, error=False)
 
 
 def _inside(packets: Packets, *, error: bool) -> Array:

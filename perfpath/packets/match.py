@@ -4,12 +4,18 @@
     port N | NAME, portrange A-B                         likewise; `tcp`, `udp`, `sctp` before it narrow it
     ip ip6 arp icmp icmp6 tcp udp sctp                   protocols; `proto N | NAME` for others, `ether proto N`
     vlan [ID], ether host MAC, less N, greater N         `less` and `greater` include N
+    vxlan [VNI], geneve [VNI], gre [KEY]                 wrapped in such a tunnel
     icmp-id N, icmp-seq N                                ours, not tcpdump's
     and && or || not ! ( )
 
 As in tcpdump, `not` binds most and `and` and `or` equally, from left to right; words before an operand hold for the
 next operands too (`port 80 or 443`). Not as in tcpdump: a VLAN tag, and IPv6's extension headers, are looked through
 without being named; `vlan ID` matches either of two tags; host names aren't looked up.
+
+Tunnels are looked into: a packet fits where what is wrapped fits, or what is around it, each taken for itself (one of
+them must say all of `host A and port B`). `not icmp` lets through what has no ICMP anywhere. `vlan`, `vxlan`, `geneve`
+and `gre` ask about the packet as a whole, so `vxlan 42 and icmp` is ICMP in that network. What an ICMP error quotes
+isn't asked.
 
 What wasn't captured is unknown, and unknown neither matches nor matches under `not` (truth.py). tcpdump drops a
 packet whose filter reaches behind the captured bytes; we keep it where what is known decides (`icmp or port 53`).
@@ -20,13 +26,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from perfpath.packets.levels import layered
 from perfpath.packets.operands import Qualifiers, bare, operand
 from perfpath.packets.tokens import Token, complain, tokens
-from perfpath.packets.truth import TRUE, both, either, no
+from perfpath.packets.truth import TRUE, anywhere, both, either, no
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from perfpath.packets.schema import Packets
     from perfpath.tables import Array, Table
 
 DEEPEST = 100
@@ -40,8 +48,14 @@ class Match:
     expression: str
     question: Callable[[Table], Array]
 
+    def of(self, packets: Packets) -> Array:
+        """uint8[n] of truth.FALSE, UNKNOWN, TRUE for packets with all their levels."""
+        table = layered(packets)
+        answer: Array = anywhere(table, self.question(table))[: len(packets.outer)]
+        return answer
+
     def truth(self, table: Table) -> Array:
-        """uint8[n] of truth.FALSE, UNKNOWN, TRUE for the rows of a PACKETS table."""
+        """The same for the rows of a PACKETS table, one level each."""
         return self.question(table)
 
     def select(self, table: Table) -> Array:
@@ -145,4 +159,4 @@ class _Not:
     inside: Callable[[Table], Array]
 
     def __call__(self, table: Table) -> Array:
-        return no(self.inside(table))
+        return no(anywhere(table, self.inside(table)))

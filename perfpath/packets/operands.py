@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from perfpath.packets import names
 from perfpath.packets.ethernet import ARP, IPV4, IPV6
-from perfpath.packets.predicates import Addresses, Echo, Ethertype, Length, Mac, Ports, Protocol, Vlan
+from perfpath.packets.predicates import Addresses, Echo, Ethertype, Length, Mac, Ports, Protocol, Tunnel, Vlan
+from perfpath.packets.schema import IN_GENEVE, IN_GRE, IN_VXLAN
 from perfpath.packets.tokens import complain
 from perfpath.packets.transport import ICMP, ICMP6, SCTP, TCP, UDP
 from perfpath.packets.truth import both
@@ -30,6 +31,11 @@ PROTOCOLS: dict[str, Ethertype | Protocol] = {
     "udp": Protocol(UDP),
     "sctp": Protocol(SCTP),
 }
+TUNNELS = {  # what its number is called, and the most it can be
+    "vxlan": (IN_VXLAN, "a VXLAN's number", 0xFFFFFF),
+    "geneve": (IN_GENEVE, "a GENEVE network's number", 0xFFFFFF),
+    "gre": (IN_GRE, "a GRE key", 0xFFFFFFFF),
+}
 KINDS = ("host", "net", "port", "portrange", "proto")
 NUMBERED = ("less", "greater", "icmp-id", "icmp-seq")
 NOUNS = {
@@ -40,13 +46,13 @@ NOUNS = {
     "proto": "a protocol",
 }
 SIDES = ("src", "dst")
-RESERVED = {*PROTOCOLS, *KINDS, *NUMBERED, *SIDES, "vlan", "ether", "and", "or", "not", "(", ")", "mask"}
+RESERVED = {*PROTOCOLS, *KINDS, *NUMBERED, *SIDES, *TUNNELS, "vlan", "ether", "and", "or", "not", "(", ")", "mask"}
 PORTED = {"tcp": (TCP,), "udp": (UDP,), "sctp": (SCTP,), "": (TCP, UDP, SCTP)}
 
 
 @dataclass(frozen=True, slots=True)
 class Qualifiers:
-    """What stands before an operand: of PROTOCOLS, `ether` or `vlan`; of SIDES, `or`, `and`; of KINDS and NUMBERED."""
+    """What stands before an operand. protocol: also of TUNNELS, `ether`, `vlan`; side: SIDES, `or`, `and`."""
 
     protocol: str = ""
     side: str = ""
@@ -57,7 +63,7 @@ class Qualifiers:
         """The qualifiers at the start of the words, and how many words they are."""
         protocol = side = kind = ""
         at = 0
-        if words[at].text in PROTOCOLS or words[at].text in ("ether", "vlan"):
+        if words[at].text in (*PROTOCOLS, *TUNNELS, "ether", "vlan"):
             protocol = words[at].text
             at += 1
         if words[at].text in SIDES:
@@ -90,6 +96,11 @@ def bare(expression: str, qualifiers: Qualifiers, following: Token) -> Alone | N
     """The test where a protocol stands by itself (`icmp`, `vlan`, `vlan 5`); None where an operand must follow."""
     if qualifiers.side or qualifiers.kind:
         return None
+    if qualifiers.protocol in TUNNELS:
+        carrier, what, most = TUNNELS[qualifiers.protocol]
+        if following.end or following.text in RESERVED:
+            return Alone(Tunnel(carrier), 0)
+        return Alone(Tunnel(carrier, number(expression, following, what, most)), 1)
     if qualifiers.protocol == "vlan":
         if following.end or following.text in RESERVED:
             return Alone(Vlan(), 0)
@@ -106,8 +117,8 @@ def operand(expression: str, qualifiers: Qualifiers, token: Token) -> Callable[[
         complain(expression, token, f"expected {_expected(qualifiers)}, found {found}")
     if qualifiers.protocol == "ether":
         return _ether(expression, qualifiers, token)
-    if qualifiers.protocol == "vlan":
-        complain(expression, token, "`vlan` is followed by an id or nothing")
+    if qualifiers.protocol == "vlan" or qualifiers.protocol in TUNNELS:
+        complain(expression, token, f"`{qualifiers.protocol}` is followed by its number or nothing")
     kind = qualifiers.kind or ("net" if "/" in token.text else "host")
     if kind in ("port", "portrange"):
         return _ports(expression, qualifiers, token)

@@ -14,8 +14,11 @@ import numpy as np
 
 from perfpath.packets.ethernet import ARP, IPV4, IPV6, MAPPED
 from perfpath.packets.icmp import ECHO6, ECHO_REPLY6, IDENTIFIED
+from perfpath.packets.levels import GRE
+from perfpath.packets.schema import IN_GRE, IN_VXLAN, TRUNCATED
 from perfpath.packets.transport import ICMP, ICMP6, SCTP, TCP, UDP
-from perfpath.packets.truth import both, either, equal, truth
+from perfpath.packets.truth import anywhere, both, either, equal, truth
+from perfpath.packets.tunnels import GENEVE_PORT, VXLAN_PORTS
 
 if TYPE_CHECKING:
     from perfpath.tables import Array, Table
@@ -110,18 +113,17 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class Vlan:
-    """vlan [ID]: a tag in the bytes, with this id; either of two. Unknown where no Ethernet header was seen."""
+    """vlan [ID]: a tag with this id; either of two, at any level. Unknown where no Ethernet header was seen."""
 
     number: int | None = None
 
     def __call__(self, table: Table) -> Array:
         """Truth for each row."""
-        whole = table["ethertype"] > 0
-        framed = table["src_mac"] >= 0
-        if self.number is None:
-            return truth(table["vlan"] >= 0, framed & (whole | (table["vlan"] >= 0)))
-        found = (table["vlan"] == self.number) | (table["vlan_inner"] == self.number)
-        return truth(found, framed & (whole | found))
+        found = table["vlan"] >= 0
+        if self.number is not None:
+            found = (table["vlan"] == self.number) | (table["vlan_inner"] == self.number)
+        framed = table["src_mac"] != -1
+        return anywhere(table, truth(found, found | (framed & (table["ethertype"] > 0))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,28 @@ class Length:
         """Truth for each row."""
         length = table["len"]
         return truth((length >= self.low) & (length <= self.high), length > 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Tunnel:
+    """vxlan [VNI], geneve [VNI], gre [KEY]: something is wrapped so, at any level. carrier: of schema.CARRIERS."""
+
+    carrier: int
+    number: int | None = None
+
+    def __call__(self, table: Table) -> Array:
+        """Truth for each row."""
+        found = table["carries"] == self.carrier
+        known = found | (table["ended"] != TRUNCATED)
+        if self.number is not None:
+            found = found & (table["tunnel_id"] == self.number)
+        return anywhere(table, both(self._possible(table), truth(found, known)))
+
+    def _possible(self, table: Table) -> Array:
+        if self.carrier == IN_GRE:
+            return Protocol(GRE)(table)
+        ports = VXLAN_PORTS if self.carrier == IN_VXLAN else (GENEVE_PORT,)
+        return either(*(Ports(port, port, "dst", (UDP,))(table) for port in ports))
 
 
 @dataclass(frozen=True, slots=True)

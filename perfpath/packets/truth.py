@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from perfpath.tables import Array
+    from perfpath.tables import Array, Table
 
 FALSE, UNKNOWN, TRUE = np.uint8(0), np.uint8(1), np.uint8(2)
 
@@ -45,3 +45,15 @@ def either(*answers: Array) -> Array:
 def no(answer: Array) -> Array:
     """`not`."""
     return TRUE - answer
+
+
+def anywhere(table: Table, answer: Array) -> Array:
+    """For each level of a packet (levels.layered) the best answer that any level of that packet gave."""
+    if "packet" not in table:
+        return answer
+    packet = table["packet"]
+    count = int(packet.max(initial=-1)) + 1
+    best = answer[:count].copy()
+    np.maximum.at(best, packet[count:], answer[count:])
+    everywhere: Array = best[packet]
+    return everywhere

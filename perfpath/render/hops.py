@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from perfpath.escape import visible
 from perfpath.render.decisions import decisions_in
 from perfpath.render.decisions import words as spoken
-from perfpath.render.packet import words
+from perfpath.render.packet import around, words
 from perfpath.render.places import UNKNOWN
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class Hop(NamedTuple):
 
     place: the namespace, `?` where unknown; doubt: which it could be; task: `ping/2563 cpu 0`, as far as known.
     why: what the kernel did since the hop before; frames: its call stack, innermost first; both empty where unknown.
-    decisions: what was decided about it there, in words.
+    decisions: what was decided about it there, in words. outer: the tags and tunnels around the packet there, likewise.
     """
 
     journey: int
@@ -42,6 +42,7 @@ class Hop(NamedTuple):
     why: str = ""
     frames: tuple[str, ...] = ()
     decisions: tuple[str, ...] = ()
+    outer: str = ""
 
 
 class Packet(NamedTuple):
@@ -134,7 +135,8 @@ def hops_of(table: Table, namer: Namer) -> Iterator[Hop]:
         (direction, dev, name, evidence, *more),
         stack,
         decided,
-    ) in zip(numbers, texts, stacks, decisions_in(table), strict=True):
+        outer,
+    ) in zip(numbers, texts, stacks, decisions_in(table), around(table), strict=True):
         candidates, comm = more
         yield Hop(
             journey=journey,
@@ -151,6 +153,7 @@ def hops_of(table: Table, namer: Namer) -> Iterator[Hop]:
             why=visible(stack[0] or ""),
             frames=tuple(map(visible, stack[1].split("\n"))) if stack[1] else (),
             decisions=tuple(map(spoken, decided)) if decided else (),
+            outer=outer,
         )
 
 

@@ -7,7 +7,17 @@ r"""One journey a line: the format for programs, and a contract. Version 1:
                "netns": {"inum": 4026531957, "name": "host"}, "evidence": "unique-name"}]}
 
 "packet" has what the packet's bytes say, where there are some: "src", "dst", "l4" (texts), "sport", "dport", "icmp_id",
-"icmp_seq" (numbers), those of them that it has. "outcome" is null where nobody knows what became of the packet, else:
+"icmp_seq" (numbers), those of them that it has; inside all tunnels, that is. A hop on which tags or tunnels were around
+it has "outer", an array from the outermost inwards:
+
+    [{"kind": "vlan", "id": 5}, {"kind": "vxlan", "id": 42, "src": "192.0.2.1", "dst": "192.0.2.2", "sport": 50000,
+      "dport": 4789}]
+
+"kind" is vlan, mpls, vxlan, geneve, gre or ipip (IP of either version in IP of either); others may come. "id" is the
+number of the VLAN or network, the label, the key of GRE. Keys that it doesn't have, or that weren't captured, aren't
+there, and neither is "outer" where nothing was around the packet or its bytes aren't known. (Added within version 1.)
+
+"outcome" is null where nobody knows what became of the packet, else:
 
     {"kind": "dropped", "reason": "NETFILTER_DROP", "location": "nft_do_chain+0x3e8", "hook": "INPUT", "after_hop": 2,
      "time_ns": 20000, "netns": {"inum": 4026532258, "name": "web"}, "pid": null, "comm": null}
@@ -63,7 +73,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 TAIL = ("cpu", "pid", "comm", "netns", "netns_name", "evidence", "candidates")
-MORE = ("why", "decisions")  # where the recording has them
+MORE = ("why", "decisions", "outer")  # where the recording has them
 CHUNK = 16384  # journeys formatted at once: bounds the memory, and keeps it in the caches
 
 
@@ -190,6 +200,8 @@ def _tail(hops: Table, row: int, namer: Namer) -> str:
         values["why"] = hops.names["why"][hops["why"][row]]
     if "decisions" in hops and hops["decisions"][row] >= 0:
         values["decisions"] = json.loads(hops.names["decisions"][hops["decisions"][row]] or "[]")
+    if "outer" in hops and hops["outer"][row] >= 0:
+        values["outer"] = json.loads(hops.names["outer"][hops["outer"][row]] or "[]")
     if candidates:
         values["candidates"] = [candidate._asdict() for candidate in namer.candidates(candidates)]
     return ", " + json.dumps(plain_json(values))[1:]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from perfpath.escape import visible
+from perfpath.render.decisions import decisions_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +32,16 @@ def as_json(journeys: Table) -> list[str]:
         known = {name: value for name, value in zip(FACTS, values, strict=True) if value not in (None, -1)}
         found.append(json.dumps(known) if known else "null")
     return found
+
+
+def around(table: Table) -> list[str]:
+    """What is around the packet on each hop, in words: `vlan 5 | vxlan 42 192.0.2.1 -> 192.0.2.2`; "" for nothing."""
+    return [" | ".join(map(_wrapped, wrappings)) for wrappings in decisions_in(table, "outer")]
+
+
+def _wrapped(said: dict[str, Any]) -> str:
+    ends = f"{said['src']} -> {said['dst']}" if "src" in said and "dst" in said else ""
+    return visible(" ".join(filter(None, (said["kind"], str(said.get("id", "")), ends))))
 
 
 def _rows(journeys: Table, columns: tuple[str, ...]) -> Iterator[tuple[str | int | None, ...]]:

@@ -11,7 +11,7 @@ import numpy as np
 from perfpath import schema
 from perfpath.escape import visible
 from perfpath.render.groups import bounds, distinct
-from perfpath.render.packet import FACTS
+from perfpath.render.packet import FACTS, around
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 
 OF_JOURNEY = ("journey", "role", "peer", "path", "complete", "outcome", "reason", "location", "hook")
 LINEAGE = ("parent", "lineage")
+OUTER = ("outer",)
 NUMBERS = ("hop", "time_ns", "delta_ns")
 PLACE = ("event", "direction", "dev", "netns", "netns_name", "evidence", "candidates")
 TASK = ("protocol", "cpu", "pid", "tid", "comm")
 SPANS = ("queue_ns", "xmit_ns", "backlog_ns")
-HEADER = (*OF_JOURNEY, *NUMBERS, *PLACE, "len", *TASK, "skbaddr", *SPANS, *FACTS, *LINEAGE)
+HEADER = (*OF_JOURNEY, *NUMBERS, *PLACE, "len", *TASK, "skbaddr", *SPANS, *FACTS, *LINEAGE, *OUTER)
 CHUNK = 16384  # journeys at once: bounds the memory
 
 _MISSING = {column.name: column.missing for column in (*schema.HOPS, *schema.JOURNEYS)}
@@ -65,9 +66,10 @@ def _text(journeys: Table, hops: Table, edges: Array) -> str:
     place, length, task, skbaddr = _combined(hops, PLACE), hops["len"].tolist(), _combined(hops, TASK), hops["skbaddr"]
     return "".join(
         [
-            f"{journey},{number},{time},{delta},{where},{size or ''},{who},{address:#x},{spans},{of_packet}\n"
-            for journey, number, time, delta, where, size, who, address, spans, of_packet in zip(
-                lead, *columns, place, length, task, skbaddr.tolist(), _combined(hops, SPANS), tail, strict=True
+            f"{journey},{number},{time},{delta},{where},{size or ''},{who},{address:#x},{spans},{of_packet},{wrapped}\n"
+            for journey, number, time, delta, where, size, who, address, spans, of_packet, wrapped in zip(
+                *(lead, *columns, place, length, task, skbaddr.tolist(), _combined(hops, SPANS), tail, around(hops)),
+                strict=True,
             )
         ]
     )

@@ -15,6 +15,7 @@ from perfpath.render.colours import DOUBT, Colours
 from perfpath.render.groups import bounds
 from perfpath.render.hops import packets_of
 from perfpath.render.limits import Limit
+from perfpath.render.packet import around
 from perfpath.render.paths import Path, steps_of
 from perfpath.render.quantities import duration
 
@@ -102,7 +103,8 @@ class TableWriter:
             path.append(f"  {packet.doubt.partition(':')[0]}", DOUBT)
         numbers = (str(packet.journey), self._clock.text(packet.start_ns), str(packet.hops), span)
         peer = str(packet.peer) if packet.peer >= 0 else ""
-        what = "  ".join(filter(None, (packet.descent, packet.words)))
+        wrapped = [f"in {each}" for each in dict.fromkeys(around(hops)) if each]
+        what = "  ".join(filter(None, (packet.descent, packet.words, *wrapped)))
         return [Text(cell) for cell in (*numbers, packet.role, peer, became, what)], path
 
     def _path(self, path: Path) -> Text:

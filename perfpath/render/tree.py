@@ -231,6 +231,8 @@ class TreeStream:
             details.add(hop.doubt, DOUBT, width(hop.doubt) + 2)
         elif hop.evidence:
             details.add(hop.evidence, DIM, EVIDENCE_CELLS)
+        if hop.outer:
+            details.add(f"in {hop.outer}", "", width(hop.outer) + 5)
         if hop.why:
             details.add(hop.why, "", max(WHY_CELLS, width(hop.why) + 2))
         details.add(hop.task, DIM)

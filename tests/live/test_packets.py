@@ -230,3 +230,34 @@ def test_tcp_between_two_devices_of_one_name(lab: Lab, tmp_path: Path) -> None:
         assert way == [ends[each["packet"]["src"]], ends[each["packet"]["dst"]]]
     evidence = [hop["evidence"] for each in mine for hop in each["hops"]]
     assert evidence.count("socket") > 0.9 * len(evidence)
+
+
+def test_what_a_tunnel_carries_is_the_packet_and_the_tunnel_is_around_it(lab: Lab, tmp_path: Path) -> None:
+    left, right, net, inside = lab.namespace("left"), lab.namespace("right"), lab.subnet(), lab.subnet()
+    lab.veth(left, "eth0", right, "eth0")
+    ends = {left: (str(net[1]), str(net[2])), right: (str(net[2]), str(net[1]))}
+    for number, (netns, (here, there)) in enumerate(ends.items(), 1):
+        lab.address(netns, "eth0", f"{here}/24")
+        kind = f"type vxlan id 42 local {here} remote {there} dstport 4789 dev eth0"
+        lab.ip("link", "add", "vx0", *kind.split(), netns=netns)
+        lab.address(netns, "vx0", f"{inside[number]}/24")
+        lab.up(netns, "vx0")
+    lab.run(left, "ping", "-c1", "-W9", str(inside[2]))
+    capture = tmp_path / "capture"
+    ping = lab.command(left, "ping", "-q", "-c5", "-i0.1", str(inside[2]))
+    found = journeys(tmp_path, "--save", str(capture), *ping)
+    ours = [each for each in found if (each["packet"] or {}).get("dst") == str(inside[2]) and len(each["hops"]) == 4]
+    around = [[hop.get("outer") for hop in each["hops"]] for each in ours]
+    for told in around:  # others' floods may have taken the room for some
+        assert (told[0], told[3]) == (None, None), "wrong: nothing is around it there"
+        for (wrapped,) in filter(None, told[1:3]):
+            assert wrapped.pop("sport") > 0
+            assert wrapped == {"kind": "vxlan", "id": 42, "src": str(net[1]), "dst": str(net[2]), "dport": 4789}
+    assert [told for told in around if told[1] and told[2]]
+    for expression, some in (
+        ("vxlan 42 and icmp", True),
+        (f"host {net[1]} and host {net[2]}", True),
+        ("vxlan 7", False),
+    ):
+        done = perfpath("report", "--format", "jsonl", "--match", expression, str(capture))
+        assert bool(done.stdout) == some, (expression, done.stderr)

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
+import pytest
 
+from perfpath.diagnostics import Diagnostics
+from perfpath.journeys.tracker import Result
+from perfpath.readers.recording import Info
+from perfpath.render import jsonl, open_output
+from perfpath.render.places import Namer
 from perfpath.render.plain import lines
+from perfpath.tables import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,3 +68,47 @@ def test_the_sheet_quotes(story: Story, shown: Callable[..., str]) -> None:
     story.packet("tx lo host 0", dev='a,"b"\n', comm="x")
     (row,) = csv.DictReader(io.StringIO(shown("csv", story, notes=io.StringIO())))
     assert row["dev"] == 'a,"b"\\x0a'
+
+
+WRAPPED = [
+    {"kind": "vlan", "id": 5},
+    {"kind": "vxlan", "id": 42, "src": "192.0.2.1", "dst": "192.0.2.2", "sport": 50000, "dport": 4789},
+]
+
+
+def wrapped(story: Story) -> Story:
+    """A packet around which there is more on one of its hops."""
+    story.packet("tx vx0 host 0", "tx eth0 host 4", "rx eth0 web 9")
+    story.hops[1]["outer"] = json.dumps(WRAPPED)
+    return story
+
+
+def with_outer(story: Story) -> Result:
+    """Its result with the optional column."""
+    result = story.result()
+    known = story.names["outer"]
+    codes = [-1 if hop.get("outer") is None else known.code(hop["outer"]) for hop in story.hops]
+    return Result(Table({**result.hops.columns, "outer": np.array(codes, np.int32)}, story.names), result.journeys)
+
+
+@pytest.mark.parametrize(
+    ("format_", "line", "shown"),
+    [
+        ("tree", 2, "vlan 5 | vxlan 42 192.0.2.1 -> 192.0.2.2  ping/2563"),
+        ("table", 1, "in vlan 5 | vxlan 42 192.0.2.1 -> 192.0.2.2  "),
+        ("csv", 2, ",vlan 5 | vxlan 42 192.0.2.1 -> 192.0.2.2"),
+    ],
+)
+def test_what_is_around_a_packet_is_shown_at_its_hop(story: Story, format_: str, line: int, shown: str) -> None:
+    stream = io.StringIO()
+    output = open_output(format_, stream, info=Info("perf.data"), notes=stream, width=200)
+    output.result(with_outer(wrapped(story)))
+    output.finish(Diagnostics())
+    lines = stream.getvalue().splitlines()
+    assert shown in lines[line]
+    assert [shown in each for each in lines].count(True) == 1
+
+
+def test_jsonl_has_it_where_there_is_some(story: Story) -> None:
+    (text,) = jsonl.chunks(with_outer(wrapped(story)), Namer())
+    assert [hop.get("outer") for hop in json.loads(text)["hops"]] == [None, WRAPPED, None]

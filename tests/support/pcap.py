@@ -88,3 +88,12 @@ def tcpdump(path: Path, expression: str) -> list[int]:
     argv = ["tcpdump", "-r", str(path), "-n", "-tt", "-q", expression]
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
     return [int(line.split(".")[0]) for line in done.stdout.splitlines() if line[:1].isdigit()]
+
+
+def displayed(path: Path, expression: str) -> list[int]:
+    """The numbers, from 0, of the packets that a display filter of tshark lets through."""
+    argv = ["tshark", "-n", "-r", str(path), "-d", "udp.port==8472,vxlan", "-Y", expression]
+    for preference in PREFERENCES:
+        argv += ["-o", preference]
+    done = subprocess.run([*argv, "-T", "fields", "-e", "frame.number"], capture_output=True, text=True, check=True)
+    return [int(line) - 1 for line in done.stdout.split()]
