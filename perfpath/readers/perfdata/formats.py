@@ -44,6 +44,11 @@ class Field:
         return self.offset + self.size
 
     @property
+    def code(self) -> str:
+        """The numpy type of a number, without byte order: "u4", "i8"."""
+        return f"{'i' if self.signed else 'u'}{self.size}"
+
+    @property
     def is_text(self) -> bool:
         """True for char arrays and dynamic strings."""
         return self.kind != "number" and re.search(r"\bchar\b", self.type) is not None and "unsigned" not in self.type

@@ -43,6 +43,19 @@ def words(buffer: npt.NDArray[np.uint8], offsets: Offsets, order: str) -> Array:
     return found.astype(np.uint64, copy=False)
 
 
+def beside(buffer: npt.NDArray[np.uint8], offsets: Offsets, code: str, order: str) -> Array:
+    """The number of numpy type `code` at each offset; one outside of the buffer is its last, which is 0 in the SLACK.
+
+    The offsets are multiples of the number's size, but 4 behind one where it is 8: so RAW stands, behind its size. Void
+    elements are taken wherever they stand, where numpy would copy the whole buffer to have numbers aligned.
+    """
+    size = int(code[1:])
+    start = 4 % size
+    stored = np.ndarray(((len(buffer) - start) // size,), np.dtype((np.void, size)), buffer=buffer, offset=start)
+    found = stored.take(offsets >> (size.bit_length() - 1), mode="clip").view(order + code)
+    return found.astype(found.dtype.newbyteorder("="), copy=False)
+
+
 def halves(values: Array, order: str) -> tuple[Array, Array]:
     """The two u32 that stand in a word, in their sequence in memory."""
     low, high = values.astype(np.uint32), (values >> np.uint64(32)).astype(np.uint32)

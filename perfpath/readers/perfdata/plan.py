@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from perfpath.readers.perfdata.decisions import decides
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from perfpath.readers.perfdata.formats import Field, Format
     from perfpath.readers.perfdata.probed import Probed
 
+COMMON_SIZE = 8  # common_type to common_pid
 _SKB = ("skbaddr", "skb_addr", "skb")
 _LEN = ("len", "plen")
 _PROTOCOL = ("protocol", "proto")
@@ -31,7 +32,6 @@ class Plan:
 
     format: Format
     event: int
-    flags: Field | None
     numbers: dict[str, Field]
     dev: Field | None
     extra: dict[str, Field]
@@ -39,16 +39,17 @@ class Plan:
     swap_protocol: bool
     probed: Probed | None = None
     decides: bool = False
-    shape: tuple[object, ...] | None = field(init=False)
 
-    def __post_init__(self) -> None:
-        """shape: equal for plans that differ in nothing but their event; None for those that have something special."""
-        special = self.extra or self.named or self.probed is not None or self.decides
-        fields = {"flags": self.flags, "dev": self.dev, **self.numbers}
-        places = tuple(
-            (name, one and (one.offset, one.size, one.signed, one.kind, one.is_text)) for name, one in fields.items()
-        )
-        object.__setattr__(self, "shape", None if special else (self.format.size, self.swap_protocol, *places))
+    @property
+    def size(self) -> int:
+        """Bytes of RAW that hold the fixed fields, the common ones among them."""
+        return max(self.format.size, COMMON_SIZE)
+
+    @property
+    def special(self) -> bool:
+        """Whether anything is read for this tracepoint alone."""
+        odd = any(field.kind != "number" and not field.is_text for field in self.extra.values())
+        return bool(self.named) or odd or self.probed is not None or self.decides
 
 
 def plan_for(form: Format, event: int, requested: Sequence[str]) -> Plan:
@@ -58,7 +59,13 @@ def plan_for(form: Format, event: int, requested: Sequence[str]) -> Plan:
     if skb is not None and skb.size >= 4:
         numbers["skbaddr"] = skb
     about_packets = "skbaddr" in numbers or form.system == "net"
-    wanted = {"len": _LEN, "netns": ("netns",), "ifindex": ("ifindex",), "rc": _status(form)}
+    wanted = {
+        "flags": ("common_flags",),
+        "len": _LEN,
+        "netns": ("netns",),
+        "ifindex": ("ifindex",),
+        "rc": _status(form),
+    }
     if about_packets:  # a socket's `protocol` is something else
         wanted["protocol"] = _PROTOCOL
     for column, names in wanted.items():
@@ -68,7 +75,6 @@ def plan_for(form: Format, event: int, requested: Sequence[str]) -> Plan:
     return Plan(
         form,
         event,
-        _number(form, "common_flags"),
         numbers,
         _device(form, about_packets),
         _requested(form, requested),

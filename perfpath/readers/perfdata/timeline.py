@@ -11,7 +11,7 @@ from perfpath.tables import distinct
 if TYPE_CHECKING:
     from perfpath.tables import Array
 
-BEFORE_ALL = -(2**63)
+BEFORE_ALL, AFTER_ALL = -(2**63), 2**63 - 1
 _PID_MAX = 1 << 22  # PID_MAX_LIMIT of 64-bit kernels
 _COMPACT_AT = 4096
 
@@ -68,58 +68,43 @@ class Timeline:
 
 
 class _Index:
-    """The entries sorted by (tid, time), with each thread's first row and number of rows."""
+    """The entries sorted by (tid, time), with each thread's first and last row; thread 0 is an unknown one."""
 
     def __init__(self, tids: list[int], times: list[int], values: Array) -> None:
         tid, time = np.array(tids, np.int64), np.array(times, np.int64)
         order = np.lexsort((np.arange(len(tid)), time, tid))
         self._time, self._value = time[order], values[order]
-        self._settled_ns = int(time.max())
-        self._now: Array | None = None
-        self._tids, self._first, self._count = np.unique(tid[order], return_index=True, return_counts=True)
+        self._tids, first, count = np.unique(tid[order], return_index=True, return_counts=True)
+        self._first, self._last = np.append(0, first), np.append(0, first + count - 1)
         # times become ranks, so that thread and time fit in one sortable number
         self._ranks = distinct(self._time)
-        self._last = self._first + self._count - 1
-        thread = np.repeat(np.arange(len(self._tids)), self._count)
+        thread = np.repeat(np.arange(1, len(self._first)), count)
         self._key = thread * (len(self._ranks) + 1) + np.searchsorted(self._ranks, self._time, "right")
         self._table: Array | None = None
         if self._tids[0] >= 0 and self._tids[-1] < _PID_MAX:
-            self._table = np.full(int(self._tids[-1]) + 2, -1, np.int32)
-            self._table[self._tids] = np.arange(len(self._tids))
+            self._table = np.zeros(int(self._tids[-1]) + 2, np.int32)  # most of it is never touched
+            self._table[self._tids] = np.arange(1, len(self._first))
 
     def _threads(self, tids: Array) -> Array:
-        """The number of each thread among the known ones, -1 for others."""
-        if self._table is not None:
-            clipped: Array = np.minimum(tids, len(self._table) - 1)  # the last element is -1, and so is [-1]
-            found: Array = self._table[np.maximum(clipped, -1)]
-            return found
+        """The number of each thread among the known ones, 0 for others."""
+        if self._table is not None:  # its last is 0, and is that of -1, too
+            return self._table.take(tids.astype(np.int32, copy=False).view(np.uint32), mode="clip")
         place = np.minimum(np.searchsorted(self._tids, tids), len(self._tids) - 1)
-        return np.where(self._tids[place] == tids, place, -1)
+        return np.where(self._tids[place] == tids, place + 1, 0)
 
     def look_up(self, tids: Array, times: Array, missing: int) -> Array:
         """The value of the last entry that isn't newer than the time."""
-        if self._table is not None and int(times.min(initial=self._settled_ns)) >= self._settled_ns:
-            found: Array = self._current(missing).take(
-                tids.astype(np.int32, copy=False).view(np.uint32), mode="clip"
-            )  # -1 is the last, too
-            return found
+        now, newest = self._value[self._last], self._time[self._last]
+        now[0], newest[0] = missing, BEFORE_ALL
         thread = self._threads(tids)
-        row = self._last[thread]
-        found = self._value[row]
-        earlier = np.flatnonzero((self._time[row] > times) | (thread < 0))
-        if len(earlier):
+        found: Array = now.take(thread)
+        newer = newest > int(times.min(initial=AFTER_ALL))
+        if newer.any():
+            earlier = np.flatnonzero(newer.take(thread))
             found[earlier] = self._among_several(thread[earlier], times[earlier], missing)
         return found
-
-    def _current(self, missing: int) -> Array:
-        """What is true of each thread when all entries have come, by its tid; the last is that of unknown ones."""
-        if self._now is None:
-            self._now = np.full(int(self._tids[-1]) + 2, missing, self._value.dtype)
-            self._now[self._tids] = self._value[self._last]
-        return self._now
 
     def _among_several(self, thread: Array, times: Array, missing: int) -> Array:
         key = thread.astype(np.int64) * (len(self._ranks) + 1) + np.searchsorted(self._ranks, times, "right")
         row = np.maximum(np.searchsorted(self._key, key, "right") - 1, self._first[thread])
-        known = (thread >= 0) & (self._time[row] <= times)
-        return np.where(known, self._value[row], missing)
+        return np.where(self._time[row] <= times, self._value[row], missing)
