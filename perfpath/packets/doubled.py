@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 WINDOW_NS = 50_000
 """Both have one stamp, or (TCP) stamps as far apart as the two showings."""
+GROUP = 1  # in the first byte of an Ethernet frame: for several stations (IEEE 802)
 REACH = 3  # so many neighbours in time, of one name and length, are looked at
 
 
@@ -36,6 +37,23 @@ def doubled(seen: Table, used: Array, bytes_of: Callable[[Array], Array]) -> Arr
         early, late = early[pairs], late[pairs]
         same = (bytes_of(early) == bytes_of(late)).all(axis=1) if len(pairs) else np.zeros(0, bool)
         result[np.where(used[early], early, late)[same]] = True
+    return result
+
+
+def shown_again(seen: Table, bytes_of: Callable[[Array], Array]) -> Array:
+    """Mask over SIGHTINGS (sorted by time): second showings that are certainly no hop's, whether there is one or not.
+
+    They have the stamp of the first. So has only what a macvlan copies of a broadcast, and its copies have hops.
+    """
+    result = np.zeros(len(seen), dtype=bool)
+    time = seen["time_ns"]
+    for step in range(1, min(REACH, len(seen) - 1) + 1):
+        early = np.flatnonzero(time[:-step] == time[step:])
+        early = early[~seen["tx"][early] & ~seen["tx"][early + step] & _alike(seen, early, early + step)]
+        if len(early):
+            raw = bytes_of(early)
+            same = (raw == bytes_of(early + step)).all(axis=1) & (raw[:, 0] & GROUP == 0)
+            result[early[same] + step] = True
     return result
 
 

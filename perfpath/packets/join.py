@@ -65,8 +65,11 @@ class _Entries:
         return _Entries(*(column[chosen] for column in columns))
 
 
-def join(events: Table, sightings: Table) -> Joined:
-    """Join EVENTS to SIGHTINGS, both sorted by time and complete for the span they cover."""
+def join(events: Table, sightings: Table, no_hop: Array | None = None) -> Joined:
+    """Join EVENTS to SIGHTINGS, both sorted by time and complete for the span they cover.
+
+    no_hop: mask over SIGHTINGS, those that are certainly none's.
+    """
     found = np.full(len(events), -1, np.int64)
     doubtful = np.zeros(len(events), bool)
     kind = _kinds(events)
@@ -75,6 +78,8 @@ def join(events: Table, sightings: Table) -> Joined:
         return Joined(found, doubtful)
     expected, before, since = _stamps(events, hops, kind)
     seen = _sightings(sightings, events)
+    if no_hop is not None:
+        seen = seen.take(np.flatnonzero(~no_hop[seen.rows]))
     kept = _kept(sightings["time_ns"])
     place = _place(events["dev"][hops].astype(np.int64), kind[hops] == _TX)
     length = events["len"][hops].astype(np.int64)

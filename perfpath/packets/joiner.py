@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from perfpath.firstbytes import FirstBytes
-from perfpath.packets.doubled import doubled
+from perfpath.packets.doubled import doubled, shown_again
 from perfpath.packets.join import join
 from perfpath.packets.unheard import Unheard
 from perfpath.tables import concatenated
@@ -87,7 +87,7 @@ class Joiner:
         new = ready - self._given
         if new <= 0 or (new < self._given and ready > MIN_ROWS and until_ns != _EVER):
             return self._placed(events.take(slice(0, 0)), np.empty(0, np.int64), seen, np.zeros(len(seen), bool))
-        every = join(events, seen).sighting
+        every = join(events, seen, shown_again(seen, self._raw)).sighting
         sighting = every[self._given : ready]
         found = np.flatnonzero(sighting >= 0)
         sighting[found[seen["_used"][sighting[found]]]] = -1

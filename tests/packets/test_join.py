@@ -248,6 +248,21 @@ def test_a_receipt_shown_again_at_a_device_of_the_same_name_tells_its_bytes_and_
         assert (found["packet"] >= 0).all()
 
 
+def test_what_was_shown_again_is_not_the_next_packets_whose_own_sighting_lacks() -> None:
+    """As found beside a macvlan: a namespace that was too new to have a socket got the place of a packet 4 ms before.
+
+    What a macvlan copies of a broadcast keeps its stamp, too, and each copy is a hop.
+    """
+    for first_byte, packets in ((6, [True, False]), (255, [True, True])):
+        seen = sightings([Sight(900, False, "eth0", HOST, 84), Sight(900, False, "eth0", WEB, 84)])
+        seen["packet"]["raw"][:] = first_byte
+        hops = [Hop(1000, RX, "eth0", len=84), Hop(2_001_000, RX, "eth0", skb=2, len=84)]
+        found = Joiner(FirstBytes(), Diagnostics()).close(events(hops), seen)
+        assert (found["packet"] >= 0).tolist() == packets
+        lone = Joiner(FirstBytes(), Diagnostics()).close(events(hops[:1]), seen)
+        assert (lone["packet"].tolist(), lone["netns"].tolist()) == ([0], [0])
+
+
 def test_other_packets_of_the_same_length_are_no_doubles() -> None:
     seen = sightings([Sight(900, False, "eth0", HOST, 84), Sight(1300, False, "eth0", WEB, 84)])
     seen["packet"]["raw"][:] = [[1], [2]]
