@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from perfpath.diagnostics import Diagnostics
+from perfpath.diagnostics import EXAMPLES_KEPT, Diagnostics, Note
 from perfpath.errors import InputError, InventoryError, PerfpathError
 from perfpath.escape import visible
 from perfpath.readers import source as plain
@@ -29,15 +29,18 @@ VERDICT = {
     **dict.fromkeys(("family", "table", "chain", "kind", "verdict", "network", "transport"), str),
 }
 """What a line of VERDICTS has, at least."""
+_SAID = ("severity", "code", "message", "advice")
 
 
 def open_recording(path: str, *, batch_bytes: int | None = None) -> Source:
     """A recording (see `perfpath.readers.source`); a capture's directory with its packets. Raises InputError."""
     found = plain.open_recording(path, batch_bytes=batch_bytes)
+    capture = capture_of(path, Diagnostics())  # what is wrong with it is told where it is needed
+    capture.tell(found.diagnostics)
     beside = Path(path) / PACKETS
     if path == "-" or not beside.is_file():
         return found
-    joined: Any = Joined(found, beside, whole=capture_of(path, Diagnostics()).whole)  # its reader tells what is wrong
+    joined: Any = Joined(found, beside, whole=capture.whole and not capture.interrupted)
     source: Source = joined
     return source
 
@@ -108,11 +111,25 @@ class Capture:
     """What a capture says of how it was made. followed: the pid of the command whose flows were followed, -1 for none.
 
     kernel_filter: what perf's events were filtered by, "" for nothing. whole: perf watched the whole system, all of it.
+    interrupted: its writer was killed. notes: what went wrong while it was recorded.
     """
 
     followed: int = -1
     kernel_filter: str = ""
     whole: bool = False
+    interrupted: bool = False
+    notes: tuple[Note, ...] = ()
+
+    def tell(self, diagnostics: Diagnostics) -> None:
+        """Add what a reader of the recording must know, and the recording itself doesn't say."""
+        for note in self.notes:
+            diagnostics.notes.setdefault(note.code, note)
+        if self.interrupted:
+            diagnostics.note(
+                "interrupted",
+                "the recording was interrupted, its writer was killed: the names of kernel functions are missing, "
+                "what came last may be, and nobody counted what packet sockets lost",
+            )
 
 
 def capture_of(recording: str, diagnostics: Diagnostics) -> Capture:
@@ -137,8 +154,27 @@ def _capture(data: bytes, name: str) -> Capture:
     pid, by = facts.get("followed"), facts.get("kernel_filter")
     followed = pid if isinstance(pid, int) and 0 < pid < 1 << 31 else -1
     return Capture(
-        followed, by if isinstance(by, str) else "", not by and (facts.get("system_wide") is True or followed > 0)
+        followed,
+        by if isinstance(by, str) else "",
+        not by and (facts.get("system_wide") is True or followed > 0),
+        interrupted=facts.get("ended", "") is None,
+        notes=tuple(_notes(facts)),
     )
+
+
+def _notes(facts: dict[str, Any]) -> Iterator[Note]:
+    """What went wrong while it was recorded; what doesn't look like a note is none."""
+    diagnostics = facts.get("diagnostics")
+    notes = diagnostics.get("notes") if isinstance(diagnostics, dict) else None
+    for each in notes if isinstance(notes, list) else []:
+        said = each if isinstance(each, dict) else {}
+        texts = [visible(text) for key in _SAID if isinstance(text := said.get(key), str)]
+        if len(texts) == len(_SAID) and texts[0] in ("error", "warning"):
+            count, examples = said.get("count"), said.get("examples")
+            known = [text for text in examples if isinstance(text, str)] if isinstance(examples, list) else []
+            severity, code, message, advice = texts
+            number = count if type(count) is int else 1
+            yield Note(severity, code, message, advice, number, known[:EXAMPLES_KEPT])
 
 
 def verdicts_of(recording: str, diagnostics: Diagnostics) -> list[dict[str, Any]]:

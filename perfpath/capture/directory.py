@@ -3,9 +3,9 @@
 DIR/perf.data       what perf recorded, in pipe mode: it can be read however the recording ended
 DIR/trace.txt       the same from perf trace, where that was the backend
 DIR/packets.pcapng  what packet sockets saw, where they were used; Wireshark opens it
-DIR/inventory.json  namespaces and interfaces, as they were while it was recorded
+DIR/inventory.json  namespaces and interfaces, as they were while it was recorded; written anew when they change
 DIR/verdicts.jsonl  what nftables' trace rules told, where --decisions asked for it
-DIR/capture.json    versions, command, losses; written last: where it is missing the recording was interrupted
+DIR/capture.json    versions, command; at the end also losses: where `ended` is null the recording was interrupted
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ FILES = {
     "verdicts.jsonl",
     "capture.json",
 }
+NEW = ".new"  # what a file is called until it is whole
 
 
 class CaptureDirectory:
@@ -55,7 +56,7 @@ class CaptureDirectory:
             self._made = not self.path.exists()
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._old = [each.name for each in self.path.iterdir()]
-            strange = sorted(set(self._old) - FILES)
+            strange = sorted(set(self._old) - FILES - {name + NEW for name in FILES})
             if strange and force:
                 raise OutputError(
                     f"{visible(path)} holds what is no capture ({visible(strange[0])}): it isn't replaced"
@@ -72,41 +73,45 @@ class CaptureDirectory:
 
     def write(self, data: bytes) -> None:
         """Append to the stream's file."""
-        rest = memoryview(data)
         try:
-            while rest:
-                written = os.write(self._stream, rest)
-                self.size += written
-                rest = rest[written:]
+            _write_all(self._stream, data)
+            self.size += len(data)
         except OSError as error:
             raise self._failed(error) from error
 
     def save(self, name: str, text: str) -> None:
-        """Write one of the files that are written last."""
-        self._reserve.close()
-        descriptor = self._open(name)
+        """Write one of the small files, or write it anew: at any moment the old one or the new one is there, whole."""
+        new = name + NEW
+        descriptor = self._open(new)
         try:
-            os.write(descriptor, text.encode("utf-8"))
+            try:
+                _write_all(descriptor, text.encode("utf-8", "surrogatepass"))
+            finally:
+                os.close(descriptor)
+            (self.path / new).replace(self.path / name)
         except OSError as error:
+            with contextlib.suppress(OSError):
+                (self.path / new).unlink()
             raise self._failed(error) from error
-        finally:
-            os.close(descriptor)
+
+    def say(self, facts: Mapping[str, Any]) -> None:
+        """Write capture.json."""
+        self.save("capture.json", json.dumps({"format_version": FORMAT_VERSION, **facts}, indent=1) + "\n")
 
     def file(self, name: str) -> BinaryIO:
         """One of the other files, to be written bit by bit."""
         return os.fdopen(self._open(name), "wb")
 
-    def finish(self, facts: Mapping[str, Any]) -> None:
-        """Close the stream and write capture.json: the capture is whole."""
-        self.close()
-        self.save("capture.json", json.dumps({"format_version": FORMAT_VERSION, **facts}, indent=1) + "\n")
-
-    def close(self) -> None:
-        """Close the stream's file; what was written stays. Where nothing was, the directory goes, were it ours."""
+    def end(self) -> None:
+        """Close the stream, and give the small files the room that was kept for them."""
         if self._stream >= 0:
             os.close(self._stream)
             self._stream = -1
         self._reserve.close()
+
+    def close(self) -> None:
+        """Close the stream's file; what was written stays. Where nothing was, the directory goes, were it ours."""
+        self.end()
         if self._made and not self._written:
             with contextlib.suppress(OSError):  # somebody else has written there
                 self.path.rmdir()
@@ -122,6 +127,12 @@ class CaptureDirectory:
 
     def _failed(self, error: OSError) -> OutputError:
         return OutputError(f"the capture can't be written to {visible(str(self.path))}: {error.strerror}")
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
 
 
 def _reserved(place: Path) -> BinaryIO:

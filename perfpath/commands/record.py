@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from perfpath.commands import options as shared
 from perfpath.commands import run
-from perfpath.commands.keeping import finish
+from perfpath.commands.keeping import Beside
 from perfpath.commands.packets import explain, probed
 from perfpath.commands.watching import watched
 from perfpath.errors import EXIT_OK, EXIT_OUTPUT, OutputError, UsageError
@@ -81,13 +81,15 @@ def execute(options: argparse.Namespace) -> int:
             heard = run.listened(options, watch, session, stack)
             session.release()  # nothing is written, and no older capture replaced, before there is something to record
             directory.begin(session.backend)
+            beside = Beside(directory, session, watch)
+            beside.begin()
             if packets is not None:
                 packets.keep(directory)
             if heard is not None:
                 heard.keep(directory)
-            writer = Writer(session, directory, packets, heard)
+            writer = Writer(session, directory, beside, packets, heard)
             writer.write_all(Limits(options.duration, options.max_size))
-        finish(directory, session, watch.inventory)
+        beside.finish()
         run.say(f"recorded in {visible(place)}; perfpath report {visible(place)} shows it")
         if writer.failed:
             run.say(f"the recording was ended: {writer.failed}; what was written until then can be read")
@@ -116,6 +118,7 @@ class Writer:
 
     session: Session
     directory: CaptureDirectory
+    beside: Beside
     packets: Watched | None
     heard: Heard | None
     ended: bool = False
@@ -142,6 +145,7 @@ class Writer:
     def _try(self, data: bytes) -> None:
         try:
             self.directory.write(data)
+            self.beside.follow()
             if self.packets is not None:
                 self.packets.take(AT_ONCE)
             if self.heard is not None:

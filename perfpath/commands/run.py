@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from perfpath.capture.plan import Plan
     from perfpath.capture.session import Session
     from perfpath.commands.firewall import Heard
+    from perfpath.commands.keeping import Beside
     from perfpath.commands.watching import Watch
     from perfpath.diagnostics import Diagnostics
     from perfpath.journeys.following import Following
@@ -172,6 +173,8 @@ def trace(command: tuple[str, ...], options: argparse.Namespace) -> int:
         from perfpath.commands.results import opened
 
         stream = stack.enter_context(opened(options.output, sys.stderr if command else sys.stdout))
+        from perfpath.commands.keeping import Beside
+
         kept = _kept(getattr(options, "save", None), stack)
         with watched(session.diagnostics) as watch:
             packets = None if main else sighted(options, watch, session, stack)
@@ -181,12 +184,11 @@ def trace(command: tuple[str, ...], options: argparse.Namespace) -> int:
             for each in (packets, heard):
                 if each is not None and kept is not None:
                     each.keep(kept)
-            live.show(kept)
+            beside = None if kept is None else Beside(kept, session, watch)
+            live.show(kept, beside)
         diagnostics = live.finish()
-        if kept:
-            from perfpath.commands.keeping import finish
-
-            finish(kept, session, watch.inventory)
+        if beside is not None:
+            beside.finish()
         status = EXIT_OK if session.child_status is None else session.child_status
         return shared.judged(diagnostics, strict=options.strict, otherwise=status)
 
@@ -247,10 +249,11 @@ class Live:
             return None
         return following_of(follow(pid), self._decoder.packets)
 
-    def show(self, kept: CaptureDirectory | None) -> None:
+    def show(self, kept: CaptureDirectory | None, beside: Beside | None) -> None:
         """Show (and keep) what perf gives until it ends."""
-        if kept:
+        if kept is not None and beside is not None:
             kept.begin(self._session.backend)
+            beside.begin()
         given_back = monotonic()
         while (data := self._session.read(SILENCE)) is not None:
             if monotonic() - given_back > GIVING_BACK:
@@ -260,6 +263,8 @@ class Live:
                 self._decoder.feed(data)
             if data and kept:
                 kept.write(data)
+            if beside is not None:
+                beside.follow()
             events = self._decoder.take(idle=not data)
             self._behind = len(data) >= BEHIND
             self._follow(events if self._joining is None else self._joining.feed(events))

@@ -20,6 +20,8 @@ from perfpath.tables import concatenated
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from perfpath.capture.lab import Lab
+
 PERFPATH = str(Path(sys.executable).with_name("perfpath"))
 FLOOD = ("ping", "-q", "-f", "-c", "200000", "127.0.0.1")
 
@@ -91,8 +93,38 @@ def test_a_killed_one_leaves_what_it_had_and_nothing_else(tmp_path: Path) -> Non
         (child,) = (int(each) for each in pings(run.pid))
         run.kill()
     os.kill(child, signal.SIGKILL)  # the command is the user's: it goes on without us
-    assert {path.name for path in (tmp_path / "x").iterdir()} <= {"perf.data", "packets.pcapng"}
+    found = {path.name for path in (tmp_path / "x").iterdir()} - {"inventory.json.new"}  # it may be being written
+    assert found - {"packets.pcapng"} == {"perf.data", "capture.json", "inventory.json"}
     assert journeys(tmp_path / "x") > 10
+    done = perfpath("report", "--format", "jsonl", "x", folder=tmp_path)
+    assert done.returncode == 0
+    assert "the recording was interrupted" in done.stderr
+    shown = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(shown) > 10  # whose flows it followed is known
+    hops = [hop for each in shown for hop in each["hops"] if hop["dev"] == "lo"]
+    assert {hop["netns"]["name"] for hop in hops if hop["netns"]} == {"host"}
+    assert perfpath("record", "--force", "-o", "x", "true", folder=tmp_path).returncode == 0
+
+
+@pytest.mark.perf
+@pytest.mark.netns
+def test_a_killed_one_knows_what_came_while_it_recorded(lab: Lab, tmp_path: Path) -> None:
+    argv = [PERFPATH, "record", "-a", "-o", "x"]
+    with subprocess.Popen(argv, cwd=tmp_path) as run:
+        topology = tmp_path / "x" / "inventory.json"
+        limit = time.monotonic() + 60
+        while not topology.exists():
+            assert time.monotonic() < limit
+            time.sleep(0.01)
+        late = lab.namespace("late")
+        while late not in topology.read_text():  # each time it is whole
+            assert time.monotonic() < limit
+            json.loads(topology.read_text())
+            time.sleep(0.01)
+        assert topology.stat().st_mode & 0o777 == 0o600
+        run.kill()
+    done = perfpath("topology", "--from", "x", late, folder=tmp_path)
+    assert (done.returncode, late in done.stdout) == (0, True)
 
 
 def pings(parent: int) -> list[str]:

@@ -228,7 +228,9 @@ class Sockets:
                 self.diagnostics.note(
                     "packets-dropped",
                     "packets that found no room in a packet socket's ring: their hops have no bytes",
+                    severity="error",
                     count=lost,
+                    advice="--packets none records hops alone; a shorter trace, or less beside it, loses less",
                 )
             ring.close()
 
