@@ -21,6 +21,9 @@ TAGS = (0x8100, 0x88A8, 0x9100)
 MAX_TAGS = 8
 SMALLEST_ETHERTYPE, ETH_P_802_3, ETH_P_802_2 = 0x0600, 0x0001, 0x0004
 
+ETHERNET_HARDWARE = (1, 6)
+"""ARP's numbers for what has Ethernet's addresses: ARPHRD_ETHER, ARPHRD_IEEE802 (net/ipv4/arp.c: arp_process)."""
+
 MAPPED = 0xFFFF_0000_0000
 """::ffff:0:0/96, the lower half: IPv4 addresses stand behind it."""
 
@@ -78,18 +81,20 @@ def mpls(sheet: Sheet, span: Span) -> None:
 
 
 def arp(sheet: Sheet, span: Span) -> None:
-    """Read ARP; sender and target become source and destination where they are IPv4."""
+    """Read ARP of any hardware: IPv4 addresses become source and destination, MAC addresses `arp_sha` and `arp_tha`."""
     span, header = sheet.read(span, layouts.ARP)
     sheet.set("arp_op", span.rows, header["op"])
-    known = (
-        (header["hardware"] == 1)
-        & (header["protocol"] == IPV4)
-        & (header["hardware_len"] == 6)
-        & (header["protocol_len"] == 4)
-    )
-    span, header = sheet.read(span.take(known).advanced(layouts.ARP.itemsize), layouts.ARP_IPV4)
-    sheet.set("family", span.rows, 4)
-    for name, value in (("src_lo", header["sender"]), ("dst_lo", header["target"])):
-        sheet.set(name, span.rows, mapped(value))
-    sheet.set("arp_sha", span.rows, mac(header["sha_hi"], header["sha_lo"]))
-    sheet.set("arp_tha", span.rows, mac(header["tha_hi"], header["tha_lo"]))
+    hardware, protocol = (header[f"{name}_len"].astype(np.int64) for name in ("hardware", "protocol"))
+    internet = (header["protocol"] == IPV4) & (protocol == 4)
+    ethernet = np.logical_or.reduce([header["hardware"] == kind for kind in ETHERNET_HARDWARE]) & (hardware == 6)
+    size = layouts.ARP.itemsize + 2 * (hardware + protocol)
+    whole = size <= span.room()
+    sheet.short(span.take(~whole), size[~whole])
+    span = span.advanced(layouts.ARP.itemsize)
+    for number, (address, end) in enumerate((("arp_sha", "src_lo"), ("arp_tha", "dst_lo"))):
+        own = span.advanced(number * (hardware + protocol))
+        _, read = sheet.read(own.take(ethernet & whole), layouts.MAC)
+        sheet.set(address, span.rows[ethernet & whole], mac(read["hi"], read["lo"]))
+        _, read = sheet.read(own.advanced(hardware).take(internet & whole), layouts.LONG)
+        sheet.set(end, span.rows[internet & whole], mapped(read["value"]))
+    sheet.set("family", span.rows[internet & whole], 4)

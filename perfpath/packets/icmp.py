@@ -64,7 +64,11 @@ def _typed(sheet: Sheet, span: Span) -> tuple[Span, Array, Array]:
     span, header = sheet.read(span, layouts.ICMP)
     sheet.set("icmp_type", span.rows, header["type"])
     sheet.set("icmp_code", span.rows, header["code"])
-    return span.advanced(layouts.ICMP.itemsize), header["type"], header["code"]
+    body = span.advanced(layouts.ICMP.itemsize)
+    brief = body.room() < layouts.ICMP_REST.itemsize  # no message of either version has less
+    if brief.any():
+        sheet.short(body.take(brief), layouts.ICMP_REST.itemsize)
+    return body, header["type"], header["code"]
 
 
 def _echoes(sheet: Sheet, body: Span, chosen: Array, before: Span, whole: Array) -> None:

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from perfpath.packets.sheet import Sheet
     from perfpath.tables import Array
 
-HOP_BY_HOP, ROUTING, FRAGMENT, DESTINATION = 0, 43, 44, 60
-OPTIONS = (HOP_BY_HOP, ROUTING, DESTINATION)
+HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION = 0, 43, 44, 51, 60
+OPTIONS = (HOP_BY_HOP, ROUTING, AUTHENTICATION, DESTINATION)
+"""What the kernel steps over (net/ipv6/exthdrs_core.c: ipv6_ext_hdr), but for fragment headers."""
 MAX_OPTIONS = 16
 """No honest packet has more in a row."""
 
@@ -87,7 +88,7 @@ def _bounded(sheet: Sheet, span: Span, length: Array) -> Span:
 
 
 def _extended(sheet: Sheet, span: Span, following: Array) -> Transport:
-    """Step over extension headers. AH, ESP, mobility and the like end the chain: they are shown by number."""
+    """Step over extension headers. ESP, mobility and the like end the chain: they are shown by number."""
     span, following = _past_options(sheet, span, following)
     fragment = following == FRAGMENT
     cut = np.empty(0, np.int64)
@@ -106,15 +107,19 @@ def _extended(sheet: Sheet, span: Span, following: Array) -> Transport:
 
 
 def _past_options(sheet: Sheet, span: Span, following: Array) -> tuple[Span, Array]:
-    """Step over hop-by-hop, routing and destination options: a next header, and a length to go on by."""
+    """Step over OPTIONS: a next header, and a length in 8 bytes less 8; AH's is in 4 bytes less 8 (RFC 4302)."""
     done: list[tuple[Span, Array]] = []
     for _ in range(MAX_OPTIONS):
         options = np.isin(following, OPTIONS)
         if not options.any():
             break
         done.append((span.take(~options), following[~options]))
-        span, header = sheet.read(span.take(options), layouts.EXTENSION)
-        span, following = span.advanced((header["length"].astype(np.int64) + 1) * 8), header["next"].astype(np.int64)
+        chosen = span.take(options)
+        span, header = sheet.read(chosen, layouts.EXTENSION)
+        kind = following[options] if len(span) == len(chosen) else following[options][np.isin(chosen.rows, span.rows)]
+        length = header["length"].astype(np.int64)
+        size = np.where(kind == AUTHENTICATION, (length + 2) * 4, (length + 1) * 8)
+        span, following = span.advanced(size), header["next"].astype(np.int64)
     endless = np.isin(following, OPTIONS)
     sheet.malformed(span.take(endless))
     done.append((span.take(~endless), following[~endless]))

@@ -14,16 +14,7 @@ LONG = np.dtype([("value", ">u4")])
 ARP = np.dtype(  # RFC 826; include/uapi/linux/if_arp.h: struct arphdr
     [("hardware", ">u2"), ("protocol", ">u2"), ("hardware_len", "u1"), ("protocol_len", "u1"), ("op", ">u2")]
 )
-ARP_IPV4 = np.dtype(  # what follows where hardware is Ethernet and protocol IPv4
-    [
-        ("sha_hi", ">u2"),
-        ("sha_lo", ">u4"),
-        ("sender", ">u4"),
-        ("tha_hi", ">u2"),
-        ("tha_lo", ">u4"),
-        ("target", ">u4"),
-    ]
-)
+MAC = np.dtype([("hi", ">u2"), ("lo", ">u4")])
 
 IPV4 = np.dtype(  # include/uapi/linux/ip.h: struct iphdr
     [

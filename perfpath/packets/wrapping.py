@@ -18,7 +18,7 @@ import numpy as np
 from perfpath.packets import text
 from perfpath.packets.describe import decoded, distinct_rows
 from perfpath.packets.ethernet import IPV4, IPV6, MPLS, MPLS_MULTICAST, TAGS
-from perfpath.packets.ip import DESTINATION, FRAGMENT, HOP_BY_HOP, ROUTING
+from perfpath.packets.ip import FRAGMENT, OPTIONS
 from perfpath.packets.levels import every, tunnelled
 from perfpath.packets.schema import CARRIERS, IN_ERROR
 from perfpath.packets.transport import UDP
@@ -34,7 +34,7 @@ CHUNK = 1 << 15
 _TOLD: tuple[str, ...] = ("vlan", "vlan_inner", "mpls", "carries", "tunnel_id", "family")
 _TOLD += ("src_hi", "src_lo", "dst_hi", "dst_lo", "sport", "dport")
 _INSIDE = tuple(number for number, _ in BY_PROTOCOL)
-_BEHIND = (HOP_BY_HOP, ROUTING, FRAGMENT, DESTINATION)
+_BEHIND = (*OPTIONS, FRAGMENT)
 _PORTS = (*VXLAN_PORTS, GENEVE_PORT)
 
 

@@ -169,5 +169,19 @@ def test_tags_beyond_the_second_and_arp_of_other_kinds() -> None:
     body = made.ipv4(1, made.echo(8, 1, 1))
     (row,) = levels(made.ethernet(0x0800, body, ((0x88A8, 1), (0x8100, 2), (0x8100, 3))))
     assert (row["vlan"], row["vlan_inner"], row["icmp_seq"]) == (1, 2, 1)
-    (row,) = levels(made.ethernet(0x0806, struct.pack(">HHBBH", 32, 0x0800, 20, 4, 1) + bytes(48)))
-    assert (row["arp_op"], row["family"], row["arp_sha"], row["ended"]) == (1, 0, -1, COMPLETE)
+    infiniband = struct.pack(">HHBBH", 32, 0x0800, 20, 4, 1) + bytes(20) + b"\x0a\0\0\1" + bytes(20) + b"\x0a\0\0\2"
+    (row,) = levels(made.ethernet(0x0806, infiniband))
+    assert (row["arp_op"], row["family"], row["arp_sha"], row["ended"]) == (1, 4, -1, COMPLETE)
+    assert (text.source(row), text.destination(row)) == ("10.0.0.1", "10.0.0.2")
+    (row,) = levels(made.ethernet(0x0806, infiniband[:-1]))
+    assert (row["arp_op"], row["family"], row["ended"]) == (1, 0, TRUNCATED)
+    (row,) = levels(made.ethernet(0x0806, struct.pack(">HHBBH", 1, 0x809B, 6, 4, 2) + b"\2" * 6 + bytes(14)))
+    assert (row["arp_op"], row["family"], text.mac(row["arp_sha"])) == (2, 0, "02:02:02:02:02:02")
+
+
+def test_what_stands_behind_an_authentication_header_is_read() -> None:
+    inside = struct.pack(">BBHII", 17, 4, 0, 1, 1) + bytes(12) + made.udp(5, 53)
+    (row,) = levels(made.ethernet(0x86DD, made.ipv6(51, inside)))
+    assert (row["proto"], row["sport"], row["dport"], row["ended"]) == (17, 5, 53, COMPLETE)
+    (row,) = levels(made.ethernet(0x86DD, made.ipv6(51, inside))[:60])
+    assert (row["proto"], row["sport"], row["ended"]) == (17, -1, TRUNCATED)

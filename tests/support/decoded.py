@@ -51,9 +51,9 @@ def _link(row: dict[str, Any], put: Any) -> None:
     put("vlan.id", row["vlan_inner"])
     put("mpls.label", row["mpls"])
     put("arp.opcode", row["arp_op"])
+    put("arp.src.hw_mac", text.mac(row["arp_sha"]))
+    put("arp.dst.hw_mac", text.mac(row["arp_tha"]))
     if row["ethertype"] == ARP and row["family"]:
-        put("arp.src.hw_mac", text.mac(row["arp_sha"]))
-        put("arp.dst.hw_mac", text.mac(row["arp_tha"]))
         put("arp.src.proto_ipv4", text.source(row))
         put("arp.dst.proto_ipv4", text.destination(row))
 
@@ -102,7 +102,7 @@ def _control(row: dict[str, Any], put: Any) -> None:
     put("icmp.seq" if four else "icmpv6.echo.sequence_number", row["icmp_seq"])
     put("icmp.mtu" if four else "icmpv6.mtu", row["icmp_mtu"])
     if row["nd_hi"] or row["nd_lo"]:
-        kind = "ns" if row["icmp_type"] == 135 else "na"
+        kind = {135: "ns", 136: "na"}.get(row["icmp_type"], "rd")
         put(f"icmpv6.nd.{kind}.target_address", text.address(6, row["nd_hi"], row["nd_lo"]))
 
 
@@ -116,9 +116,11 @@ def normal(found: dict[str, list[str]]) -> dict[str, list[str]]:
     for name in ("ip.frag_offset", "ipv6.fraghdr.offset"):
         if name in plain:
             plain[name] = [str(8 * int(value)) for value in plain[name]]
-    outer = plain.pop("ieee8021ad.id", [])  # of 802.1ad tags; ours stand among all tags
-    if tags := outer + plain.get("vlan.id", []):
+    outer = [tag for name in ("id", "svid", "cvid") for tag in plain.pop(f"ieee8021ad.{name}", [])]
+    if tags := outer + plain.get("vlan.id", []):  # ours stand among all tags
         plain["vlan.id"] = sorted(tags)
+    if "tcp.flags" in plain:  # there with the bits above AE, which nobody has given a meaning
+        plain["tcp.flags"] = [str(int(value) & 0x1FF) for value in plain["tcp.flags"]]
     return plain
 
 
@@ -128,7 +130,12 @@ QUOTED_PERHAPS = {"tcp.ack_raw", "tcp.flags", "tcp.window_size_value"}
 
 
 def disagreements(chain: list[dict[str, Any]], theirs: dict[str, list[str]]) -> list[str]:
-    """The fields in which tshark contradicts perfpath.
+    """The fields in which tshark contradicts perfpath, in words."""
+    return [f"{name}: {left} here, {right} there" for name, left, right in differing(chain, theirs)]
+
+
+def differing(chain: list[dict[str, Any]], theirs: dict[str, list[str]]) -> list[tuple[str, list[str], list[str]]]:
+    """The fields in which tshark contradicts perfpath: (name, values here, values there).
 
     Where all levels were read whole, all fields must agree. In a header that was cut off tshark shows single fields
     and perfpath none, or tshark gives up first: then one's values must be the beginning of the other's.
@@ -149,5 +156,5 @@ def disagreements(chain: list[dict[str, Any]], theirs: dict[str, list[str]]) -> 
         least = min(len(left), len(right))
         exact = whole and not (quoted and name in QUOTED_PERHAPS)
         if (left != right) if exact else (left[:least] != right[:least]):
-            wrong.append(f"{name}: {left} here, {right} there")
+            wrong.append((name, left, right))
     return wrong

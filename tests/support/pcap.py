@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FIELDS = """
-    eth.dst eth.src ieee8021ad.id vlan.id mpls.label
+    eth.dst eth.src ieee8021ad.id ieee8021ad.svid ieee8021ad.cvid vlan.id mpls.label
     arp.opcode arp.src.hw_mac arp.dst.hw_mac arp.src.proto_ipv4 arp.dst.proto_ipv4
     ip.src ip.dst ip.ttl ip.dsfield ip.id ip.len ip.frag_offset ip.flags.mf ip.proto
     ipv6.src ipv6.dst ipv6.hlim ipv6.tclass ipv6.flow ipv6.plen
@@ -23,7 +23,7 @@ FIELDS = """
     udp.srcport udp.dstport udp.length sctp.srcport sctp.dstport
     icmp.type icmp.code icmp.ident icmp.seq icmp.mtu
     icmpv6.type icmpv6.code icmpv6.echo.identifier icmpv6.echo.sequence_number icmpv6.mtu
-    icmpv6.nd.ns.target_address icmpv6.nd.na.target_address gre.key vxlan.vni geneve.vni
+    icmpv6.nd.ns.target_address icmpv6.nd.na.target_address icmpv6.nd.rd.target_address gre.key vxlan.vni geneve.vni
 """.split()  # noqa: SIM905 - a list of quoted words can't be read
 PREFERENCES = (
     "ip.defragment:FALSE",
