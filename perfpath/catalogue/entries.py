@@ -17,6 +17,8 @@ from typing import Any
 _SUFFIX = re.compile(r"\.(?:constprop|isra|part|cold|llvm)\b.*")
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 UNNAMED = "NOT_SPECIFIED"
+DOORS = ("nf_hook_slow", "nf_hook_slow_list", "nft_do_chain_bridge", "ebt_do_table")
+"""Functions that run the rules of a hook; bridges call those of their first one without nf_hook_slow (br_input.c)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +126,13 @@ def near(name: str) -> list[str]:
 def hook_of(functions: list[str]) -> str:
     """The firewall hook that a call stack (function names, innermost first) was in; "" for none."""
     hooks = _hooks()
-    above = next((n for n, name in enumerate(functions) if name in {"nf_hook_slow", "nf_hook_slow_list"}), None)
-    if above is None:
-        return ""
-    return next((hooks[name] for name in functions[above + 1 :] if name in hooks), "")
+    door = next((n for n, name in enumerate(functions) if name in DOORS), None)
+    outer = functions[door + 1 :] if door is not None else []
+    for at, name in enumerate(outer):
+        for rule, hook in hooks.get(name, ()):
+            if not rule or rule in outer[at + 1 :]:
+                return hook
+    return ""
 
 
 @cache
@@ -137,12 +142,23 @@ def _reasons() -> dict[str, Reason]:
 
 @cache
 def _places() -> dict[str, Place]:
-    return {name: Place(name, **_lists(entry)) for name, entry in _toml("locations.toml").items()}
+    found: dict[str, Place] = {}
+    for first, entry in _toml("locations.toml").items():
+        for name in (first, *entry.pop("also", ())):
+            found[name] = Place(name, **_lists(entry))
+    return found
 
 
 @cache
-def _hooks() -> dict[str, str]:
-    return dict(_toml("hooks.toml"))
+def _hooks() -> dict[str, list[tuple[str, str]]]:
+    """By function: (a function that must stand further out, or "", the hook); the first that fits."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for rule, hook in _toml("hooks.toml").items():
+        name, _, outer = rule.partition(" < ")
+        found.setdefault(name, []).append((outer, hook))
+    for rules in found.values():
+        rules.sort(key=lambda each: not each[0])
+    return found
 
 
 @cache

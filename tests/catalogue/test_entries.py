@@ -106,6 +106,24 @@ def test_hooks_come_from_the_caller_of_the_hook() -> None:
     assert entries.hook_of(["ip_local_deliver"]) == ""
 
 
+def test_hooks_of_a_bridge() -> None:
+    """Its first hook is called without nf_hook_slow, and what it sends itself passes the function that forwards."""
+    rules, slow = ["nft_do_chain", "nft_do_chain_bridge"], "nf_hook_slow"
+    assert entries.hook_of([*rules, "br_handle_frame", "__netif_receive_skb_core"]) == "bridge PREROUTING"
+    assert entries.hook_of([*rules, slow, "__br_forward", "br_forward", "br_handle_frame_finish"]) == "bridge FORWARD"
+    assert entries.hook_of([*rules, slow, "__br_forward", "br_flood", "br_dev_xmit"]) == "bridge OUTPUT"
+    assert entries.hook_of([*rules, slow, "br_forward_finish", "__br_forward", "br_dev_xmit"]) == "bridge POSTROUTING"
+    assert entries.hook_of(["nft_do_chain_inet", slow, "br_nf_forward_ip", slow, "__br_forward"]) == "FORWARD (bridged)"
+    assert entries.hook_of(["br_handle_frame", "__netif_receive_skb_core"]) == ""
+
+
+def test_one_entry_may_hold_for_several_functions() -> None:
+    names = ("neigh_invalidate", "arp_error_report", "ndisc_error_report")
+    assert len({entries.meant("NOT_SPECIFIED", f"{name}+0x1").meaning for name in names}) == 1
+    assert entries.meant("NO_SOCKET", "icmpv6_rcv+0x2").meaning == entries.meant("NO_SOCKET", "ping_rcv+0x2").meaning
+    assert [each.name for each in entries.find("tpacket_rcv")] == ["tpacket_rcv"]
+
+
 def test_explain_prints_an_entry_by_any_of_its_names(capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("NETFILTER_DROP", "netfilter_drop", "SKB_DROP_REASON_NETFILTER_DROP"):
         assert main(["explain", name]) == 0

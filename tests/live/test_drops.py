@@ -158,6 +158,27 @@ def test_a_firewall_rule_on_a_router(hook: str, after: str, lab: Lab, trace: Tra
     assert [hop["netns"]["name"] for hop in drops(found)[0]["hops"]] == [left, router]
 
 
+@pytest.mark.parametrize(("hook", "family"), [("prerouting", "bridge"), ("forward", "bridge"), ("forward", "inet")])
+def test_a_firewall_rule_on_a_bridge(hook: str, family: str, lab: Lab, trace: Trace) -> None:
+    left, middle, address = bridged(lab)
+    asked = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
+    if family == "inet" and not asked.exists():
+        pytest.skip("no br_netfilter here: bridges ask no rules but their own")
+    if family == "inet":
+        lab._sysctl(middle, "net/bridge/bridge-nf-call-iptables", "1")
+    rule(lab, middle, hook, family, "ip protocol icmp" if family == "inet" else "ether type ip")
+    named = f"bridge {hook.upper()}" if family == "bridge" else f"{hook.upper()} (bridged)"
+    assert only_drop(trace(left, *ping(address))) == ("NETFILTER_DROP", named, middle, "port0")
+
+
+def test_a_firewall_rule_on_what_a_bridge_sends(lab: Lab, trace: Trace) -> None:
+    _, middle, address = bridged(lab)
+    lab.address(middle, "br0", f"{address.rsplit('.', 1)[0]}.3/24")
+    lab.run(middle, "ping", "-c1", "-W2", address)
+    rule(lab, middle, "output", "bridge", "ether type ip")
+    assert only_drop(trace(middle, *ping(address))) == ("NETFILTER_DROP", "bridge OUTPUT", middle, "br0")
+
+
 def test_the_reply_dropped_on_its_way_out(lab: Lab, trace: Trace) -> None:
     left, right, address = two(lab)
     rule(lab, right, "output", what="icmp type echo-reply")
