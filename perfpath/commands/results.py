@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
+import numpy as np
+
 from perfpath.errors import OutputError, UsageError
 from perfpath.escape import visible
 from perfpath.journeys.select import Selection, Selector
-from perfpath.journeys.tracker import Result, Update
+from perfpath.journeys.tracker import AMBIGUOUS, Result, Update
 from perfpath.packets.describe import Describer
 from perfpath.packets.wrapping import Wrappings
 from perfpath.render import open_output
@@ -99,6 +101,7 @@ class Results:
         self._packets = shown.packets
         self._selector = Selector(wanted, shown.packets)
         self._shown: Result | None = None
+        self._ambiguous = 0
         self._verbose = options.verbose
         self._live = live
         self._output = open_output(
@@ -133,7 +136,7 @@ class Results:
         if self._following is not None:
             update = self._following.update(update)
             lowest = min((each for each in (lowest, self._following.oldest) if each is not None), default=None)
-        closed = self._selector.apply(update.closed)
+        closed = self._selected(update.closed)
         still = update.open.nothing()
         if self._live:
             still = self._selector.apply(self._described(update.open), count=False)
@@ -146,7 +149,13 @@ class Results:
         result = self._described(result)
         if self._following is not None:
             result = self._following.result(result)
-        self._output.result(self._selector.apply(result))
+        self._output.result(self._selected(result))
+
+    def _selected(self, closed: Result) -> Result:
+        """What the filters let through; its hops that nobody can place are counted."""
+        found = self._selector.apply(closed)
+        self._ambiguous += int(np.count_nonzero(found.hops["candidates"] >= 0))
+        return found
 
     def _described(self, result: Result) -> Result:
         """With what the packets' bytes say, where there are bytes."""
@@ -172,6 +181,10 @@ class Results:
                 "the recording doesn't say when its clock started: no wall-clock times are shown",
                 advice="perf record -k CLOCK_MONOTONIC writes it down",
             )
+        if (ambiguous := diagnostics.notes.get(AMBIGUOUS)) is not None:
+            ambiguous.count = self._ambiguous  # of what is shown, not of others' packets
+            if not self._ambiguous:
+                del diagnostics.notes[AMBIGUOUS]
         remarks = [self._scope] if self._scope else []
         if self._following is not None:
             remarks.append(f"others' packets not shown: {self._following.others:,}")

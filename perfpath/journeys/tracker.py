@@ -92,6 +92,11 @@ _UNASKED, _NONE = -2, -1  # in `_reply` and `_request`: not decided yet; decided
 _KEPT = {"_number": -1, "_reply": _UNASKED, "_request": _UNASKED, "_begins": 0, "_rule": -1, "_origin": NO_ORIGIN}
 _KEPT |= {"_parent": -1, "_lineage": -1}
 
+AMBIGUOUS = "ambiguous-place"
+PLACED_BY_SOCKETS = "record with --packets socket, which settles it"
+PAST_THE_SOCKETS = (
+    "the packets' bytes were recorded, but not of these: in a namespace that had just been made, or under load"
+)
 _SPARSE = 8
 MIN_ROWS = 16_384
 """So many rows are worked through at once whatever is held already; a longer stretch waits for as many new ones."""
@@ -298,10 +303,10 @@ class Tracker:
             )
         if ambiguous := int(np.count_nonzero(closed.hops["candidates"] >= 0)):
             note(
-                "ambiguous-place",
+                AMBIGUOUS,
                 "hops whose interface stands in several namespaces, and nothing tells which",
                 count=ambiguous,
-                advice="record with --packets socket, which settles it",
+                advice=PLACED_BY_SOCKETS if self._options.packets is None else PAST_THE_SOCKETS,
             )
         if self._locator.topology is None:
             self._report_untold(closed.hops["evidence"])

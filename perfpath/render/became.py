@@ -10,6 +10,7 @@ from perfpath.escape import visible
 from perfpath.render.drops import DROPPED, harmless_rows
 from perfpath.render.groups import bounds, distinct
 from perfpath.render.places import UNKNOWN
+from perfpath.tables import among
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,9 +28,9 @@ def words_of(result: Result, wanted: Iterable[int]) -> dict[int, str]:
     Escaped; "" for what was answered, which every packet's own line says.
     """
     journeys, edges = result.journeys, bounds(result.hops, result.journeys)
-    numbers = np.fromiter(wanted, dtype=np.int64)
+    numbers = np.sort(np.fromiter(wanted, dtype=np.int64))
     good = (journeys["outcome"] >= 0) & (journeys["outcome"] != journeys.names["outcome"].find(DROPPED))
-    rows = np.flatnonzero(good & (journeys["hops"] > 0) & np.isin(journeys["journey"], numbers))
+    rows = np.flatnonzero(good & (journeys["hops"] > 0) & among(journeys["journey"], numbers))
     if not len(rows):
         return {}
     dev = result.hops["dev"][edges[rows + 1] - 1]
@@ -67,8 +68,6 @@ def counts_of(result: Result) -> dict[str, int]:
     """How many journeys came to which end; every one is in one of them."""
     journeys = result.journeys
     outcome = np.where(harmless_rows(result), len(journeys.names["outcome"]), journeys["outcome"])
-    names = [*journeys.names["outcome"].texts, HARMLESS, UNSEEN]
-    found: dict[str, int] = {}
-    for code, packets in zip(*np.unique(outcome, return_counts=True), strict=True):
-        found[names[code]] = found.get(names[code], 0) + int(packets)
-    return found
+    names = [UNSEEN, *journeys.names["outcome"].texts, HARMLESS]
+    counts = np.bincount(outcome + 1, minlength=len(names)).tolist()
+    return {name: packets for name, packets in zip(names, counts, strict=True) if packets}
