@@ -142,7 +142,7 @@ def notes(data: bytes) -> tuple[int, dict[str, int]]:
     return count, {code: note.count for code, note in source.diagnostics.notes.items()}
 
 
-@pytest.mark.parametrize("kind", [0, 23, 63, 65, 87, 1000, 2**31])
+@pytest.mark.parametrize("kind", [0, 23, 63, 87, 1000, 2**31])
 def test_a_record_of_an_unknown_type_is_told_of(corpus: Path, kind: int) -> None:
     data = bytearray((corpus / "perf-6.1/four.data").read_bytes())
     before, _ = notes(bytes(data))
@@ -150,7 +150,7 @@ def test_a_record_of_an_unknown_type_is_told_of(corpus: Path, kind: int) -> None
     assert notes(bytes(data)) == (before - 1, {"unknown-record": 1})
 
 
-@pytest.mark.parametrize("kind", [2, 3, 4, 5, 7, 11, 13, 14, 68])
+@pytest.mark.parametrize("kind", [2, 4, 5, 7, 11, 13, 14, 68])
 def test_a_record_of_a_size_its_type_cannot_have_is_told_of(corpus: Path, kind: int) -> None:
     """It was a sample, or hides some."""
     data = bytearray((corpus / "perf-6.1/four.data").read_bytes())

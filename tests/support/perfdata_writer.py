@@ -94,6 +94,7 @@ class Machine:
 
     shifted: an RT kernel has one more common field. relative: __rel_loc. inline: the name is a fixed array.
     others: (type, config, sample_type) of events that aren't tracepoints. traced: whether there are tracepoints too.
+    sample_id_all: whether records that aren't samples have a trailer (kernels before 2.6.39 can't).
     """
 
     order: str = "<"
@@ -106,6 +107,7 @@ class Machine:
     features: dict[int, bytes] = field(default_factory=dict, hash=False)
     others: tuple[tuple[int, int, int], ...] = ()
     traced: bool = True
+    sample_id_all: bool = True
 
     def pack(self, code: str, *values: int) -> bytes:
         return struct.pack(self.order + code, *values)
@@ -252,7 +254,7 @@ class Machine:
             CPU: self.pack("II", cpu, 0),
             IDENTIFIER: self.pack("Q", number),
         }
-        return b"".join(value for bit, value in fields.items() if bits & bit)
+        return b"".join(value for bit, value in fields.items() if bits & bit and self.sample_id_all)
 
     def item(self, item: Item) -> bytes:
         if isinstance(item, Hit):
@@ -286,7 +288,7 @@ class Machine:
         return self.any_attr(2, TRACEPOINTS[event], self.sample_type)
 
     def any_attr(self, kind: int, config: int, sample_type: int) -> bytes:
-        bits = 1 << SAMPLE_ID_ALL_BIT
+        bits = int(self.sample_id_all) << SAMPLE_ID_ALL_BIT
         if self.order == ">":
             bits = int(f"{bits:064b}"[::-1], 2)
         head = self.pack("IIQQQQQ", kind, self.attr_size, config, 1, sample_type, self.read_format, bits)
@@ -344,7 +346,8 @@ class Machine:
             parts = [whole[at : at + 65527] for at in range(0, len(whole), 65527)]
             first = b"".join(self.pack("IHH", 32772, 0, len(part) + 8) + part for part in parts)
             first += self.pack("IHH", 32773, 0, 8)
-        return self.of_sections(first + b"".join(map(self.item, items)), self.features)
+        meta = {129: b"simpleperf_version\x001.build.123\0"}
+        return self.of_sections(first + b"".join(map(self.item, items)), {**self.features, **meta})
 
     def of_sections(self, data: bytes, sections: dict[int, bytes]) -> bytes:
         magic = b"PERFILE2" if self.order == "<" else b"2ELIFREP"

@@ -12,7 +12,7 @@ from perfpath.readers.perfdata.features import apply_feature
 from perfpath.readers.perfdata.header import FILE_HEADER_SIZE, Section, parse_header
 from perfpath.readers.perfdata.machine import formats_here
 from perfpath.readers.perfdata.records import RECORD_HEADER_SIZE, Feature
-from perfpath.readers.perfdata.simpleperf import formats_follow
+from perfpath.readers.perfdata.simpleperf import by_simpleperf, formats_follow
 from perfpath.readers.perfdata.tracing import parse_tracing_data
 
 if TYPE_CHECKING:
@@ -36,11 +36,12 @@ class PerfFile:
         file.seek(0)
         self.header = parse_header(file.read(FILE_HEADER_SIZE), path)
         state.set_order(self.header.order)
+        state.simpleperf = by_simpleperf(self.header.features)
         self._whole = False  # what stands behind the data is there
         self._read_attrs()
         self.data = self._data_section()
         self._read_features()
-        if state.tracepoints and not state.formats and not formats_follow(self._head_of_data(), self.header.order):
+        if state.tracepoints and not state.formats and not self._formats_follow():
             self._borrow_formats()
 
     def _read(self, section: Section, what: str) -> bytes:
@@ -127,10 +128,11 @@ class PerfFile:
         else:
             apply_feature(state.info, state.diagnostics, bit, raw, order=self.header.order, base=section.offset)
 
-    def _head_of_data(self) -> bytes:
-        """The header of the first record."""
+    def _formats_follow(self) -> bool:
+        """Whether the formats stand in the data, as simpleperf has them: the first record tells."""
         self.file.seek(self.data.offset)
-        return self.file.read(min(RECORD_HEADER_SIZE, self.data.size))
+        head = self.file.read(min(RECORD_HEADER_SIZE, self.data.size))
+        return self._state.simpleperf and formats_follow(head, self.header.order)
 
     def _why_none(self) -> str:
         """Why there may be no formats."""

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 MAX_TRACING_DATA = 1 << 28
 LARGE = 1 << 24  # a larger buffer isn't kept when it is no longer needed
-_OUTSIDE = {Record.TRACING_DATA: "I", Record.AUXTRACE: "Q"}
-"""Records whose payload follows them and isn't counted in their size; the payload's size stands behind the header."""
+_OUTSIDE = {Record.TRACING_DATA: ("I", (12, 16)), Record.AUXTRACE: ("Q", (48,))}
+"""Records whose payload follows them and isn't counted in their size. The payload's size stands behind the header;
+a record of any other size than these isn't one of them."""
 
 
 class Framing:
@@ -150,13 +151,11 @@ class Framing:
     def _one(self, data: memoryview, position: int, kind: int, size: int) -> int:
         """One record of perf's own: bytes used, 0 where it isn't whole."""
         record, payload = data[position : position + size], memoryview(b"")
-        code = _OUTSIDE.get(Record(kind)) if kind in _OUTSIDE else None
+        code, sizes = _OUTSIDE[Record(kind)] if kind in _OUTSIDE else ("", ())
         extra = 0
-        if code is not None and size >= RECORD_HEADER_SIZE + struct.calcsize(code):
+        if size in sizes:
             extra = struct.unpack_from(self._order + code, record, RECORD_HEADER_SIZE)[0]
-            if kind == Record.TRACING_DATA and size >= RECORD_HEADER_SIZE + 4 + extra:  # simpleperf's is in the record
-                payload, extra = record[RECORD_HEADER_SIZE + 4 : RECORD_HEADER_SIZE + 4 + extra], 0
-            elif kind == Record.TRACING_DATA:
+            if kind == Record.TRACING_DATA:
                 if extra > MAX_TRACING_DATA:
                     self._break(position, kind, extra)
                     return 0

@@ -39,8 +39,8 @@ KNOWN = (range(1, 23), range(FIRST_OF_PERF, 87))
 3.11."""
 SIZES = {2: 24, 4: 32, 5: 32, 6: 32, 7: 32, 11: 32, 12: 16, 13: 16, 14: 8, 15: 16, 21: 16, Record.FINISHED_ROUND: 8}
 """Bytes of records that are always of one size, without the trailer that those of the kernel may have."""
-LONGEST = {Record.COMM: 8 + 8 + 64, 1: 8 + 32 + 4096 + 8, 10: 8 + 64 + 4096 + 8}
-"""The most that names of threads and files (PATH_MAX) make of others."""
+LONGEST = {Record.COMM: 8 + 8 + 4096 + 8, 1: 8 + 32 + 4096 + 8, 10: 8 + 64 + 4096 + 8}
+"""The most that names of threads and files (PATH_MAX) make of others; simpleperf calls threads by their programs."""
 MISC_COMM_EXEC = 1 << 13  # the thread got its name by execve(2)
 MISC_LOST_SAMPLES_BPF = 1 << 15  # not lost but filtered
 

@@ -13,7 +13,8 @@ from perfpath.readers.perfdata.events import EventReader
 from perfpath.readers.perfdata.gather import Offsets, words
 from perfpath.readers.perfdata.records import KNOWN, Record
 from perfpath.readers.perfdata.samples import Samples, read_samples
-from perfpath.readers.perfdata.sideband import WANTED, apply_record, credible, note_unknown
+from perfpath.readers.perfdata.sideband import WANTED, apply_record, note_unknown
+from perfpath.readers.perfdata.structure import credible, sized
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,9 +63,12 @@ class RunReader:
     ) -> None:
         """Records that aren't samples; those of no interest (mappings, exits) are left out."""
         others = np.flatnonzero(kinds != Record.SAMPLE)
-        fine = credible(kinds[others], sizes[others], self._state.layouts)
-        for place in at[others[~fine]].tolist():
+        fits = sized(kinds[others], sizes[others], self._state.layouts)
+        for place in at[others[~fits]].tolist():
             self.malformed(f"byte {base + place}: a record of a size that its type can't have")
+        others = others[fits]
+        fine = credible(buffer, at[others], kinds[others], sizes[others], self._state)
+        self._misnamed(kinds[others[~fine]], at[others[~fine]] + base)
         others = others[fine & (kinds[others] != Record.FINISHED_ROUND)]
         unknown = others[~np.isin(kinds[others], KNOWN[0])]
         if len(unknown):
@@ -152,6 +156,17 @@ class RunReader:
             return samples, tracepoints
         self._other(int(np.count_nonzero(~ours)))
         return samples.take(ours), tracepoints[ours]
+
+    def _misnamed(self, kinds: npt.NDArray[np.uint32], at: Offsets) -> None:
+        """Records that aren't of the type they say: samples, for all we know."""
+        if len(at):
+            self._state.diagnostics.note(
+                "misnamed-record",
+                "records whose inside can't be of the type they say: left out",
+                severity="error",
+                count=len(at),
+                example=f"byte {int(at[0])}: type {int(kinds[0])}",
+            )
 
     def _overlong(self, early: Offsets, base: int) -> None:
         if len(early):

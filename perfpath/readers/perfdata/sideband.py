@@ -6,28 +6,19 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from perfpath.errors import InputError
 from perfpath.readers.perfdata.cursor import Cursor
 from perfpath.readers.perfdata.records import (
-    LONGEST,
     MISC_COMM_EXEC,
     MISC_LOST_SAMPLES_BPF,
     RECORD_HEADER_SIZE,
-    SIZES,
     Record,
     SampleType,
 )
 from perfpath.readers.perfdata.tasks import TaskRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import numpy.typing as npt
-
     from perfpath.diagnostics import Diagnostics
-    from perfpath.readers.perfdata.gather import Offsets
     from perfpath.readers.perfdata.layout import SampleLayout
     from perfpath.readers.perfdata.state import State
 
@@ -41,9 +32,6 @@ WANTED = (
     Record.NAMESPACES,
 )
 _MAX_NAMESPACES = 64  # a namespaces record has one entry for each kind; there are 7
-_SIZES, _LONGEST = np.full(128, -1), np.full(128, 1 << 16)  # by type, of which there are fewer
-_SIZES[list(SIZES)] = list(SIZES.values())
-_LONGEST[list(LONGEST)] = list(LONGEST.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,20 +76,6 @@ def note_unknown(diagnostics: Diagnostics, kind: int, where: str, count: int = 1
         count=count,
         example=f"{where}: type {kind}",
     )
-
-
-def credible(kinds: npt.NDArray[np.uint32], sizes: Offsets, layouts: Sequence[SampleLayout]) -> npt.NDArray[np.bool_]:
-    """Which records have a size that their type can have, with or without any of the layouts' trailers.
-
-    Where one is too long, it hides what stands behind it.
-    """
-    kinds = np.minimum(kinds, len(_SIZES) - 1)
-    over, most = sizes - _SIZES[kinds], sizes - _LONGEST[kinds]
-    trailers = [0, *{8 * len(layout.trailer) for layout in layouts}]
-    fine: npt.NDArray[np.bool_] = (_SIZES[kinds] < 0) & (most <= max(trailers))
-    for trailer in trailers:
-        fine |= over == trailer
-    return fine
 
 
 def apply_record(state: State, kind: int, misc: int, data: memoryview, at: int) -> None:

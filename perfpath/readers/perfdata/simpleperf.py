@@ -10,13 +10,16 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from perfpath.readers.perfdata.cursor import Cursor
-from perfpath.readers.perfdata.records import RECORD_HEADER_SIZE, Record
+from perfpath.readers.perfdata.records import RECORD_HEADER_SIZE, Feature, Record
+from perfpath.readers.perfdata.tracing import MAGIC
 
 if TYPE_CHECKING:
     from perfpath.readers.perfdata.framing import OnRecord
 
 OWN = range(32769, 32779)
 """Types of its own records, KERNEL_SYMBOL to DEBUG; in their headers misc is the upper half of the size."""
+_FEATURES = 128
+"""The first of the sections that it alone writes (FILE, META_INFO, ...); perf has some 30."""
 MOST = 1 << 28  # as large as tracing data may be
 
 
@@ -28,6 +31,11 @@ class Own(IntEnum):
     TRACING_DATA = 32777
 
 
+def by_simpleperf(features: tuple[int, ...]) -> bool:
+    """Whether a file with these feature sections is simpleperf's: perf always says on which host it is, and itself."""
+    return any(bit >= _FEATURES for bit in features) or not {Feature.HOSTNAME, Feature.VERSION} & set(features)
+
+
 def formats_follow(head: bytes, order: str) -> bool:
     """Whether data that begins with such a record may have its formats in it."""
     if len(head) < RECORD_HEADER_SIZE:
@@ -37,10 +45,16 @@ def formats_follow(head: bytes, order: str) -> bool:
 
 
 def formats_of(record: memoryview, order: str, at: int) -> memoryview:
-    """The tracing data in a record of TRACING_DATA's own kind: u32 size, and as many bytes, padded."""
-    cursor = Cursor(record, order, "record of type TRACING_DATA", at)
+    """The tracing data that stands in its record: u32 size, and as many bytes, padded.
+
+    Raises InputError where there is none.
+    """
+    cursor = Cursor(record, order, "record of tracing data", at)
     cursor.take(RECORD_HEADER_SIZE)
-    return cursor.take(cursor.u32())
+    found = cursor.take(cursor.u32())
+    if bytes(found[: len(MAGIC)]) != MAGIC:
+        raise cursor.fail("formats of events")
+    return found
 
 
 class Joiner:

@@ -31,7 +31,8 @@ _TABLE = 1 << 16  # ids come from one counter of the kernel and lie close togeth
 class State:
     """Everything that decoding a record may depend on.
 
-    order: "<" or ">". fields: columns the user wants beyond EVENTS, as `event.field`.
+    order: "<" or ">". fields: columns the user wants beyond EVENTS, as `event.field`. simpleperf: Android's simpleperf
+    made the recording, not perf.
     """
 
     order: str
@@ -48,6 +49,7 @@ class State:
         self.attrs: list[Attr] = []
         self.layouts: list[SampleLayout] = []
         self.layout_of_attr: list[int] = []
+        self.simpleperf = False
         self._attr_by_id: dict[int, int] = {}
         self._index: tuple[Array, Array] | None = None
         self._tracing = TracingData(self.order)

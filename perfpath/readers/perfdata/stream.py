@@ -11,6 +11,7 @@ from perfpath.readers.perfdata.cursor import Cursor
 from perfpath.readers.perfdata.features import apply_feature
 from perfpath.readers.perfdata.framing import Framing
 from perfpath.readers.perfdata.order import TooManyEventsError
+from perfpath.readers.perfdata.own_records import check
 from perfpath.readers.perfdata.records import KNOWN, RECORD_HEADER_SIZE, Feature, Record
 from perfpath.readers.perfdata.sideband import note_unknown
 from perfpath.readers.perfdata.simpleperf import OWN, Joiner, Own, formats_of
@@ -87,10 +88,12 @@ class Stream:
         state = self._state
         cursor = Cursor(record, state.order, f"{self._where}record of type {kind}", at)
         cursor.take(RECORD_HEADER_SIZE)
+        if kind not in _COMPRESSED:
+            check(kind, record, state.order, cursor.where, at)
         if kind == Record.ATTR:
             self._attr(record[RECORD_HEADER_SIZE:], cursor.where, at + RECORD_HEADER_SIZE)
         elif kind == Record.TRACING_DATA:
-            state.set_tracing(parse_tracing_data(payload, state.order, at + len(record), state.diagnostics))
+            self._formats(payload or formats_of(record, state.order, at), at)
         elif kind == Record.FEATURE:
             bit = cursor.u64()
             if bit in set(Feature):
@@ -99,14 +102,21 @@ class Stream:
             self._inner.feed(record[RECORD_HEADER_SIZE:], at)
         elif kind == Record.COMPRESSED2 and self._inner is not None:
             self._inner.feed(cursor.take(cursor.u64()), at)
-        elif kind in (Own.SPLIT, Own.SPLIT_END):
+        elif state.simpleperf and kind in OWN:
+            self._simpleperf(kind, record, at)
+        elif kind not in KNOWN[1]:
+            note_unknown(state.diagnostics, kind, f"{self._where}byte {at}")
+
+    def _simpleperf(self, kind: int, record: memoryview, at: int) -> None:
+        """A record that only simpleperf writes."""
+        if kind in (Own.SPLIT, Own.SPLIT_END):
             self._joiner.take(kind, record, at)
         elif kind == Own.TRACING_DATA:
-            state.set_tracing(
-                parse_tracing_data(formats_of(record, state.order, at), state.order, at, state.diagnostics)
-            )
-        elif kind not in KNOWN[1] and kind not in OWN:
-            note_unknown(state.diagnostics, kind, f"{self._where}byte {at}")
+            self._formats(formats_of(record, self._state.order, at), at)
+
+    def _formats(self, data: memoryview, at: int) -> None:
+        """The formats, of the record at an offset."""
+        self._state.set_tracing(parse_tracing_data(data, self._state.order, at, self._state.diagnostics))
 
     def _attr(self, body: memoryview, where: str, base: int) -> None:
         """An attr, with the ids of its events behind it."""
