@@ -46,7 +46,8 @@ class Place(Reason):
     reasons: the entry holds only together with one of these ("" for a recording without reasons); empty: with any.
     alarm: what really became of the packet, where this is no drop; "" where it is one. outcome: what that end is
     called, "" where nobody knows. only: "reply" or "unseen" limits the alarm. copy: what is freed is always a copy,
-    never the packet that a device saw (locations.toml).
+    never the packet that a device saw. unicast: the meaning where the packet was for a unicast address; then it isn't
+    harmless (locations.toml).
     """
 
     reasons: tuple[str, ...] = ()
@@ -54,6 +55,7 @@ class Place(Reason):
     outcome: str = ""
     only: str = ""
     copy: bool = False
+    unicast: str = ""
 
     def fits(self, reason: str) -> bool:
         """Whether the entry speaks of drops with this reason."""
@@ -90,14 +92,20 @@ def reason_of(name: str) -> Reason:
     return found or Reason(name, f"the kernel calls this {name}; perfpath has no entry for it yet", known=False)
 
 
-def meant(reason: str, location: str) -> Reason:
-    """What a drop means: by its function, where that says more than its reason, else by its reason."""
+def meant(reason: str, location: str, *, unicast: bool = False) -> Reason:
+    """What a drop means: by its function, where that says more than its reason, else by its reason.
+
+    unicast: the packet is known to have been for a unicast address.
+    """
     place = place_of(function_of(location), reason)
     general = reason_of(reason)
     if place is None:
         return general
-    harmless = place.harmless or general.harmless
-    return Reason(reason or place.name.split()[0], place.meaning, place.look or general.look, harmless, general.socket)
+    other = place.unicast if unicast else ""
+    harmless = not other and (place.harmless or general.harmless)
+    return Reason(
+        reason or place.name.split()[0], other or place.meaning, place.look or general.look, harmless, general.socket
+    )
 
 
 def filled(text: str, given: dict[str, str]) -> str:

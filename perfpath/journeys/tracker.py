@@ -306,7 +306,7 @@ class Tracker:
                 AMBIGUOUS,
                 "hops whose interface stands in several namespaces, and nothing tells which",
                 count=ambiguous,
-                advice=PLACED_BY_SOCKETS if self._options.packets is None else PAST_THE_SOCKETS,
+                advice=PAST_THE_SOCKETS if self._options.packets else PLACED_BY_SOCKETS,
             )
         if self._locator.topology is None:
             self._report_untold(closed.hops["evidence"])

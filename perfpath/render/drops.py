@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from perfpath.journeys.tracker import Result
     from perfpath.readers.recording import Info
     from perfpath.render.places import Namer
-    from perfpath.tables import Array
+    from perfpath.tables import Array, Table
 
 DROPPED = "dropped"
 TELLING = tuple(name.rpartition(":")[2] for name in DROPS)
@@ -64,35 +65,58 @@ def tells_of_drops(info: Info) -> bool:
 
 def drops_of(result: Result, namer: Namer) -> tuple[list[Drop], Array, Array]:
     """(kinds, rows, codes): the kinds of drops, the rows of JOURNEYS that were dropped, and the kind of each."""
-    journeys = result.journeys
-    rows = np.flatnonzero(journeys["outcome"] == journeys.names["outcome"].find(DROPPED))
-    if not len(rows) or journeys.names["outcome"].find(DROPPED) < 0:
-        return [], np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    journeys, rows = result.journeys, _dropped(result.journeys)
+    if not len(rows):
+        return [], rows, rows
     ends = bounds(result.hops, journeys)[rows + 1] - 1
     seen = journeys["hops"][rows] > 0
     dev = np.full(len(rows), -1, dtype=np.int64)
     dev[seen] = result.hops["dev"][ends[seen]]
     columns = [journeys[name][rows] for name in ("reason", "location", "hook", "end_netns", "end_netns_name")]
-    sender = np.where(seen, -1, journeys["end_comm"][rows])
-    first, codes = distinct(*columns, dev, sender, seen.astype(np.int64))
-    return [_drop(result, int(rows[at]), int(dev[at]), namer) for at in first], rows, codes
+    sender, unicast = np.where(seen, -1, journeys["end_comm"][rows]), _unicast(journeys, rows)
+    first, codes = distinct(*columns, dev, sender, seen.astype(np.int64), unicast)
+    return [_drop(result, int(rows[at]), int(dev[at]), namer, unicast=bool(unicast[at])) for at in first], rows, codes
 
 
 def harmless_rows(result: Result) -> Array:
     """Which rows of JOURNEYS were dropped as packets are on healthy hosts too, as a mask."""
     journeys, mask = result.journeys, np.zeros(len(result.journeys), dtype=bool)
-    dropped = journeys.names["outcome"].find(DROPPED)
-    rows = np.flatnonzero(journeys["outcome"] == dropped) if dropped >= 0 else np.zeros(0, dtype=np.int64)
+    rows = _dropped(journeys)
     if len(rows):
-        first, codes = distinct(journeys["reason"][rows], journeys["location"][rows])
+        unicast = _unicast(journeys, rows)
+        first, codes = distinct(journeys["reason"][rows], journeys["location"][rows], unicast)
         texts = [
             [journeys.names[name][journeys[name][rows[at]]] or "" for name in ("reason", "location")] for at in first
         ]
-        mask[rows] = np.array([entries.meant(*each).harmless for each in texts])[codes]
+        known = zip(texts, unicast[first].tolist(), strict=True)
+        mask[rows] = np.array([entries.meant(*each, unicast=bool(one)).harmless for each, one in known])[codes]
     return mask
 
 
-def _drop(result: Result, row: int, dev: int, namer: Namer) -> Drop:
+def _dropped(journeys: Table) -> Array:
+    code = journeys.names["outcome"].find(DROPPED)
+    return np.flatnonzero(journeys["outcome"] == code) if code >= 0 else np.zeros(0, dtype=np.int64)
+
+
+def _unicast(journeys: Table, rows: Array) -> Array:
+    """For each of these rows 1 where the packet is known to have been for a unicast address, else 0."""
+    if "dst" not in journeys:
+        return np.zeros(len(rows), dtype=np.int64)
+    codes = journeys["dst"][rows]
+    first, kinds = distinct(codes)
+    texts = [journeys.names["dst"][codes[at]] for at in first]
+    return np.array([int(text is not None and _is_unicast(text)) for text in texts], dtype=np.int64)[kinds]
+
+
+def _is_unicast(text: str) -> bool:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return not address.is_multicast and int(address) != (1 << 32) - 1
+
+
+def _drop(result: Result, row: int, dev: int, namer: Namer, *, unicast: bool) -> Drop:
     journeys = result.journeys
     reason, location, hook, name, comm = (
         journeys.names[column][journeys[column][row]] or ""
@@ -109,7 +133,7 @@ def _drop(result: Result, row: int, dev: int, namer: Namer) -> Drop:
         "function": entries.function_of(location),
         **_addresses(result, row),
     }
-    entry = entries.meant(reason, location)
+    entry = entries.meant(reason, location, unicast=unicast)
     return Drop(
         reason=visible(reason),
         location=visible(location),

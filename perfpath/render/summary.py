@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from perfpath.catalogue.entries import meant
 from perfpath.escape import visible
 from perfpath.render import became
 from perfpath.render.cells import rjust
+from perfpath.render.drops import DROPPED, harmless_rows
 from perfpath.render.paths import PathBook
 from perfpath.render.places import UNKNOWN
 from perfpath.render.quantities import count, duration
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from perfpath.render.console import Sink
     from perfpath.render.paths import Path
     from perfpath.render.places import Namer
-    from perfpath.tables import Table
 
 DEVICES_NAMED = REASONS_NAMED = 3
 
@@ -56,24 +55,21 @@ class Tally:
         uncertain = result.journeys["uncertain"]
         self.incomplete += int(np.count_nonzero(~result.journeys["complete"] & ~uncertain))
         self.uncertain += int(np.count_nonzero(uncertain))
-        self._add_drops(result.journeys)
+        self._add_drops(result)
         self.ends.update(became.counts_of(result))
         nowhere = result.hops["dev"][(result.hops["netns"] == 0) & (result.hops["netns_name"] < 0)]
         for code, hops in zip(*np.unique(nowhere, return_counts=True), strict=True):
             self.unlocated[visible(result.hops.names["dev"][code] or UNKNOWN)] += int(hops)
 
-    def _add_drops(self, journeys: Table) -> None:
+    def _add_drops(self, result: Result) -> None:
         """Count the drops by reason; those of healthy hosts too are no news."""
-        rows = journeys["outcome"] == journeys.names["outcome"].find("dropped")
-        if not len(journeys.names["outcome"]) or not rows.any():
-            return
-        pairs, counts = np.unique(
-            np.stack([journeys["reason"][rows], journeys["location"][rows]]), axis=1, return_counts=True
-        )
-        for reason, location, packets in zip(*pairs.tolist(), counts.tolist(), strict=True):
-            name = journeys.names["reason"][reason] or ""
-            if not meant(name, journeys.names["location"][location] or "").harmless:
-                self.dropped[visible(name) or "no reason recorded"] += packets
+        journeys = result.journeys
+        dropped = journeys["outcome"] == journeys.names["outcome"].find(DROPPED)
+        rows = dropped & (journeys["outcome"] >= 0) & ~harmless_rows(result)
+        names = journeys.names["reason"]
+        for code, packets in enumerate(np.bincount(journeys["reason"][rows] + 1).tolist(), -1):
+            if packets:
+                self.dropped[visible(names[code] or "") or "no reason recorded"] += packets
 
 
 class SummaryWriter:

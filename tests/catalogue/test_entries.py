@@ -124,6 +124,16 @@ def test_one_entry_may_hold_for_several_functions() -> None:
     assert [each.name for each in entries.find("tpacket_rcv")] == ["tpacket_rcv"]
 
 
+def test_what_is_harmless_of_multicasts_is_not_of_unicasts() -> None:
+    """One function frees multicasts that nobody joined and (before Linux 6.13) martians, for no reason of their own."""
+    where = ("NOT_SPECIFIED", "ip_rcv_finish_core.constprop.0+0x1ac")
+    assert entries.meant(*where).harmless
+    martian = entries.meant(*where, unicast=True)
+    assert "source" in martian.meaning
+    assert not martian.harmless
+    assert entries.meant("TCP_RESET", "tcp_reset+0x1", unicast=True).harmless
+
+
 def test_explain_prints_an_entry_by_any_of_its_names(capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("NETFILTER_DROP", "netfilter_drop", "SKB_DROP_REASON_NETFILTER_DROP"):
         assert main(["explain", name]) == 0

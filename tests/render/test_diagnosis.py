@@ -107,3 +107,14 @@ def test_top_counts_apart_what_was_first_seen_midway(shown: Any, story: Any) -> 
     assert not [line for line in lines if line.startswith("> ")]
     assert "2 packets first seen midway, since events were lost: not in the table" in lines
     assert "2 packets that passed while events were lost: they may have come further than shown" in lines
+
+
+@pytest.mark.parametrize(("dst", "bad"), [("10.0.0.1", True), ("239.1.2.3", False), ("fd00::1", True), (None, False)])
+def test_a_martian_is_no_multicast_that_nobody_joined(
+    dst: str | None, bad: bool, shown: Callable[..., str], story: Any
+) -> None:
+    dropped(story, "NOT_SPECIFIED", "ip_rcv_finish_core+0x25b", 1)
+    story.journeys[-1] |= {"dst": dst}
+    text = shown("diagnosis", story)
+    assert ("seen on healthy hosts too" in text) != bad
+    assert ("dropped: 1 packet" in text) == bad
