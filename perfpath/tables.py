@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import MutableMapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 COPIES_ON_WRITE = 3  # pandas' version from which it does
+LONGEST = 1 << 40  # no column is as long
+
+
+def narrow(count: int) -> type[np.signedinteger[Any]]:
+    """The smallest dtype of row numbers below this."""
+    return np.int32 if count <= np.iinfo(np.int32).max else np.int64
 
 
 def distinct(values: Array) -> Array:
@@ -204,16 +211,33 @@ class Table:
         if self._frame is not None:
             return self._frame.copy(deep=False)
         columns = self.columns if isinstance(self.columns, Columns) else Columns(dict(self.columns), len(self))
-        frame = {
-            name: pd.Categorical.from_codes(array, categories=pd.Index(self.names[name].texts, dtype="object"))
-            if name in self.names
-            else array
-            for name, array in ((name, np.ascontiguousarray(columns.once(name))) for name in columns)
-        }
+        frame = {name: _for_pandas(columns.once(name), self.names.get(name)) for name in columns}
         if int(pd.__version__.partition(".")[0]) < COPIES_ON_WRITE:
             return pd.DataFrame(frame, copy=True)
         self._frame = pd.DataFrame(frame, copy=False)
         return self._frame.copy(deep=False)
+
+
+def _for_pandas(column: Array, names: Names | None) -> pd.Categorical | pd.Series[Any] | Array:
+    import pandas as pd
+
+    if names is not None:
+        codes = np.ascontiguousarray(column)
+        return pd.Categorical.from_codes(codes, categories=pd.Index(names.texts, dtype="object"))
+    if len(column) and column.strides == (0,) and int(pd.__version__.partition(".")[0]) >= COPIES_ON_WRITE:
+        return _everywhere(column[0].item(), column.dtype.str).iloc[: len(column)]
+    return np.ascontiguousarray(column)
+
+
+@cache
+def _everywhere(value: int, dtype: str) -> pd.Series[Any]:
+    """One value as often as anybody may want it, in the memory of one.
+
+    It is kept for ever: pandas copies before it writes to what another has, and could not write to a view.
+    """
+    import pandas as pd
+
+    return pd.Series(np.broadcast_to(np.array(value, dtype), LONGEST), copy=False)
 
 
 def concatenated(tables: Sequence[Table]) -> Table:

@@ -48,6 +48,28 @@ def test_a_frame_holds_the_tables_own_columns() -> None:
     assert np.shares_memory(table.to_pandas()["time_ns"].to_numpy(), table["time_ns"])
 
 
+@pytest.mark.skipif(int(pd.__version__.split(".")[0]) < COPIES_ON_WRITE, reason="this pandas doesn't copy on write")
+def test_a_column_of_one_value_takes_no_memory_in_a_frame_until_it_is_written_to() -> None:
+    many = Table.filled(schema.HOPS, 3, {})
+    frame = many.to_pandas()
+    assert frame["queue_ns"].to_numpy().strides == (0,)
+    types = {column.name: np.dtype(column.dtype) for column in schema.HOPS if column.dtype != "category"}
+    assert {name: dtype for name, dtype in frame.dtypes.items() if name in types} == {
+        name: dtype for name, dtype in types.items() if name in frame
+    }
+    del many
+    renamed = frame.rename(columns={"stack": "callchain"})
+    renamed.loc[1, "queue_ns"] = 5
+    del frame
+    renamed.loc[renamed["queue_ns"] > 0, "xmit_ns"] = 7
+    renamed.at[2, "ifindex"] = 9
+    assert renamed["queue_ns"].tolist() == [-1, 5, -1]
+    assert renamed["xmit_ns"].tolist() == [-1, 7, -1]
+    assert renamed["ifindex"].tolist() == [0, 0, 9]
+    other = Table.filled(schema.HOPS, 3, {}).to_pandas()
+    assert (other["queue_ns"].tolist(), other["ifindex"].tolist()) == ([-1] * 3, [0] * 3)
+
+
 def test_concatenation_fills_what_a_table_lacks() -> None:
     names: dict[str, Names] = {}
     one = events([1], ["a"], names)

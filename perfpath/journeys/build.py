@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from perfpath import schema
 from perfpath.journeys import locate, rules
 from perfpath.journeys.fold import folded
 from perfpath.journeys.observe import IS_TX
-from perfpath.tables import Later, Names, Table
+from perfpath.tables import Later, Names, Table, narrow
 
 if TYPE_CHECKING:
     from perfpath.journeys.engine import Pass
@@ -64,7 +64,7 @@ class Builder:
         hop = (at - np.repeat(offsets.astype(at.dtype), sizes)).astype(np.int32, copy=False)
         at += np.repeat((starts - offsets).astype(at.dtype), sizes)
         rows = done.seen.rows[at].astype(narrow(len(done.observed)))
-        del at
+        del at, starts, sizes, offsets
         hops = self._hops(done, number, chosen, rows, hop, fallback=fallback)
         return hops, self._journeys(done, number, roles, chosen)
 
@@ -122,7 +122,7 @@ class Builder:
             end_ns=seen.time[last],
             hops=chains.sizes[chosen],
             path=self._numbered(done, number)[chains.path[chosen]],
-            role=np.where(request >= 0, REPLY, np.where(reply >= 0, REQUEST, -1)),
+            role=np.where(request >= 0, np.int8(REPLY), np.where(reply >= 0, np.int8(REQUEST), np.int8(-1))),
             peer=np.maximum(np.maximum(request, reply), -1),
             parent=gathered(roles.parent, chosen),
             lineage=gathered(roles.lineage, chosen),
@@ -149,11 +149,6 @@ class Builder:
             )
             numbers[path] = self._paths.setdefault(key, len(self._paths))
         return numbers
-
-
-def narrow(count: int) -> type[np.signedinteger[Any]]:
-    """The dtype for numbers below this."""
-    return np.int32 if count <= np.iinfo(np.int32).max else np.int64
 
 
 def gathered(column: Array, rows: Array) -> Array | Later:

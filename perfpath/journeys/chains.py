@@ -10,6 +10,7 @@ import numpy as np
 from perfpath.journeys import protocols, rules
 from perfpath.journeys.observe import HOP_NAMES, IS_TX, PROCESS
 from perfpath.journeys.topology import Seen
+from perfpath.tables import narrow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -142,9 +143,12 @@ def cut_chains(
     doubtful = seen.tx & ~steps.from_tx & (~steps.exact | moved | (steps.gap > DOUBTFUL_GAP_NS)) & ~alike
     doubtful |= rules.may_ask(seen, steps) & ~alike
     doubtful |= rules.hardly_one(seen, steps) & ~alike
-    place = seen.dev.astype(np.int64) * len(HOP_NAMES) + seen.kind
-    first = np.maximum.accumulate(np.where(cut != rules.JOINED, np.arange(len(cut)), 0))
-    origin = np.where(seen.follows | (begun.origin == NO_ORIGIN), place, begun.origin)[first]
+    place = seen.dev.astype(narrow(len(devices) * len(HOP_NAMES))) * len(HOP_NAMES) + seen.kind
+    first = np.maximum.accumulate(np.where(cut != rules.JOINED, np.arange(len(cut), dtype=narrow(len(cut))), 0))
+    origin = place
+    if begun.origin.flags.writeable:  # there were earlier passes
+        origin = np.where(seen.follows | (begun.origin == NO_ORIGIN), place, begun.origin)
+    origin = origin[first]
     cut[
         (cut == rules.JOINED)
         & rules.may_repeat(seen, steps, listed)

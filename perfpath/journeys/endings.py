@@ -15,6 +15,7 @@ import numpy as np
 from perfpath.journeys.merges import EXIT as MERGE_EVENT
 from perfpath.journeys.observe import FREE, MERGE, PROCESS, REACHED, READ, context_of
 from perfpath.journeys.rules import GRO
+from perfpath.tables import narrow
 
 if TYPE_CHECKING:
     from perfpath.journeys.causes import Causes
@@ -74,7 +75,7 @@ def endings(done: Pass, causes: Causes, gap_ns: int) -> Endings:
     chain_of = np.repeat(np.arange(chains), done.chains.sizes)
 
     def spread(which: Array, values: Array) -> Array:
-        column = np.full(chains, -1, dtype=np.int64)
+        column = np.full(chains, -1, dtype=narrow(len(observed)))
         column[chain_of[hop[which]]] = values[which]
         return column
 

@@ -16,7 +16,7 @@ from perfpath.journeys.observe import IS_TX, PROCESS, both_directions
 from perfpath.journeys.pair import Pairs, chance, paired, unrivalled
 from perfpath.journeys.paths import Chains, grouped
 from perfpath.journeys.settle import settled, verdicts
-from perfpath.journeys.sightings import OF_SIGHTINGS, Sightings, sighted
+from perfpath.journeys.sightings import OF_CHAINS, OF_SIGHTINGS, Sightings, sighted
 from perfpath.tables import distinct
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def run(
     cuts = asked(told=told_of)
     corrected = None if told_of is None else settled(told_of, asked().rule, cuts.rule)
     known = _kernel_places(observed, seen)
-    told = np.array(_kept(observed, "_begins", seen.rows))
+    told = _kept(observed, "_begins", seen.rows)
     cuts.firm |= _gone_on(observed, seen, cuts, locator.steps)
     trusted = ~threads & ~rules.handed_in(seen) & (not fallback)
     placing = _Placing(observed, seen, spots, cuts, locator, known, trusted, losses, told, reply_ns)
@@ -115,12 +115,12 @@ def run(
         first = np.full(len(chains.example), len(observed))
         np.minimum.at(first, chains.path, seen.rows[chains.starts])
         located = inference.placed(placing.ways(chains), located, np.argsort(first).tolist())
-    seen.forget_order()
+    seen.forget(OF_CHAINS)
     starts = seen.rows[chains.starts]
     keep(observed, "_rule", starts, cuts.rule[chains.starts])
     keep(observed, "_origin", starts, cuts.origin[chains.starts])
     joined = cuts.rule == rules.JOINED
-    begins = placing.told[chains.starts]
+    begins = _at(placing.told, chains.starts)
     doubtful = cuts.doubtful & joined
     uncertain = np.zeros(len(chains.starts), dtype=bool)
     uncertain[np.searchsorted(chains.starts, np.flatnonzero(doubtful), side="right") - 1] = True
@@ -151,7 +151,11 @@ def keep(observed: Table, name: str, rows: Array, values: Array) -> None:
 
 def _kept(observed: Table, name: str, rows: Array) -> Array:
     """What earlier passes wrote down of these rows; a view of one element where there were none."""
-    column = observed[name]
+    return _at(observed[name], rows)
+
+
+def _at(column: Array, rows: Array) -> Array:
+    """Some rows of a column that is writeable, or a view of one element."""
     return column[rows] if column.flags.writeable else np.broadcast_to(column[:1], len(rows))
 
 
@@ -229,6 +233,7 @@ class _Placing:
             return chains, located
         known = self._with_senders()
         known[chains.starts[pairs.reply[useful]]] = where[useful] | KNOWN_BY.index(locate.LINK) << 32
+        self.told = np.array(self.told)  # it may be a view
         self.told[chains.starts[pairs.reply[useful]]] = where[useful]
         again = self._chains(known)
         return again, self._solve(again)

@@ -236,6 +236,8 @@ class Outcomes:
     def _why(self, cause: Array) -> dict[str, Array]:
         """reason, location and hook of causes; -1 for none."""
         used = distinct(cause[cause >= 0]).tolist()
+        if not used:
+            return dict.fromkeys(("reason", "location", "hook"), np.broadcast_to(np.int32(-1), len(cause)))
         columns: dict[str, Array] = {}
         for name in ("reason", "location", "hook"):
             codes = np.full(len(self.causes.known) + 1, -1, dtype=np.int32)  # the last is that of -1
@@ -247,6 +249,8 @@ class Outcomes:
     def _process(self, observed: Table, rows: Array) -> dict[str, Array]:
         """end_pid and end_comm: who was running at these rows; -1 for none."""
         known = np.flatnonzero(rows >= 0)
+        if not len(known):
+            return dict.fromkeys(("end_pid", "end_comm"), np.broadcast_to(np.int32(-1), len(rows)))
         pid, comm = np.full(len(rows), -1, dtype=np.int32), np.full(len(rows), -1, dtype=np.int32)
         pid[known] = observed["pid"][rows[known]]
         codes = observed["comm"][rows[known]]

@@ -17,6 +17,7 @@ import numpy as np
 from perfpath.journeys.observe import INTERRUPT, PROCESS, UNKNOWN
 from perfpath.journeys.paths import mixed
 from perfpath.journeys.rules import ETHERNET, NEIGHBOUR
+from perfpath.tables import narrow
 
 if TYPE_CHECKING:
     from perfpath.journeys.paths import Chains
@@ -74,7 +75,7 @@ class Ends:
 
 def ends_of(seen: Sightings, chains: Chains) -> Ends:
     """The ends of all chains."""
-    number = np.arange(len(seen))
+    number = np.arange(len(seen), dtype=narrow(len(seen)))
     first, last = chains.starts, chains.starts + chains.sizes - 1
     first_rx = np.minimum.reduceat(np.where(seen.tx, len(seen), number), first)
     last_tx = np.maximum.reduceat(np.where(seen.tx, number, -1), first)
@@ -113,11 +114,10 @@ def paired(seen: Sightings, chains: Chains, observed: Table, reply_ns: int) -> P
 
 
 def _answered(seen: Sightings, ends: Ends, asks: Array, born: Array) -> Pairs:
-    burst = (seen.burst << np.int64(12)) ^ seen.cpu
     replies = np.flatnonzero(born)
-    reply_burst = burst[ends.first[replies]]
+    reply_burst = _burst(seen, ends.first[replies])
     requests = np.flatnonzero(asks)
-    request_burst = burst[ends.last[requests]]
+    request_burst = _burst(seen, ends.last[requests])
     near = np.isin(request_burst, reply_burst)
     requests, request_burst = requests[near], request_burst[near]
     key = np.concatenate(
@@ -133,6 +133,12 @@ def _answered(seen: Sightings, ends: Ends, asks: Array, born: Array) -> Pairs:
     asked, answers = chain[order][matched & ~is_reply[order]], chain[order][matched & is_reply[order]]
     direct = seen.cpu_before[ends.first[answers]] == seen.seq[ends.last[asked]]
     return Pairs(asked, answers, direct)
+
+
+def _burst(seen: Sightings, at: Array) -> Array:
+    """The bursts of these hops: those of one CPU are numbered, and so is the CPU."""
+    burst: Array = (seen.burst[at] << np.int64(12)) ^ seen.cpu[at]
+    return burst
 
 
 def unrivalled(seen: Sightings, chains: Chains, pairs: Pairs, settled: Array, reply_ns: int) -> Array:

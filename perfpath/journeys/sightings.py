@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 DIGIT = 16
 OF_SIGHTINGS = ("_before", "_queued", "_burst")
 """Columns of an observed table that nothing else looks at."""
+OF_CHAINS, OF_ENDINGS = ("seq", "cpu_before", "queued", "burst", "quiet", "freed"), ("length", "tid", "kind", "context")
 MOST_BYTES = 2**30  # differences of longer ones don't fit in int32
 
 
@@ -51,10 +52,10 @@ class Sightings:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def forget_order(self) -> None:
-        """Chains have been made: let go of what only that needs."""
+    def forget(self, names: tuple[str, ...]) -> None:
+        """Let go of what nobody needs any more: OF_CHAINS when chains have been made, OF_ENDINGS after their ends."""
         self._by_seq = None
-        for name in ("seq", "cpu_before", "queued", "burst", "quiet", "freed"):
+        for name in names:
             setattr(self, name, np.empty(0, getattr(self, name).dtype))
 
     def numbered(self, seq: Array) -> tuple[Array, Array]:

@@ -22,9 +22,10 @@ from perfpath.journeys.observe import Observer
 from perfpath.journeys.outcomes import HANDLED, Outcomes, merged
 from perfpath.journeys.pair import first_of_each
 from perfpath.journeys.settle import BY_BYTES, BY_STACK
+from perfpath.journeys.sightings import OF_ENDINGS
 from perfpath.journeys.steps import Steps
 from perfpath.journeys.topology import Topology
-from perfpath.tables import concatenated
+from perfpath.tables import concatenated, narrow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -191,12 +192,13 @@ class Tracker:
             stacks=self._stacks,
         )
         ends = self._outcomes.look(done, options.gap_ns)
+        done.seen.forget(OF_ENDINGS)
         number = self._numbers(done, ends.unseen)
         roles = self._roles(done, number, settled_ns)
-        end = done.seen.time[done.chains.starts + done.chains.sizes - 1]
-        ready = end < settled_ns - 2 * options.reply_ns if settled_ns != _EVER else np.ones(len(end), dtype=bool)
-        order = _ascending(number)
-        closed = self._result(done, ends, number, roles, order[ready[order]])
+        order, ready = _ascending(number), np.ones(len(number), dtype=bool)
+        if settled_ns != _EVER:
+            ready = done.seen.time[done.chains.starts + done.chains.sizes - 1] < settled_ns - 2 * options.reply_ns
+        closed = self._result(done, ends, number, roles, order if ready.all() else order[ready[order]])
         closed = Result(closed.hops, merged(closed.journeys, self._unseen(done, ends)))
         self._outcomes.report(ends, roles, np.flatnonzero(ready))
         self._report(done, ready, closed)
@@ -255,7 +257,7 @@ class Tracker:
         before = settled_ns - self._options.reply_ns
         asked, answers = pairs.request, pairs.reply
         final = (end[asked] < before) | (start[answers] < before)
-        now_reply, now_request = reply.copy(), request.copy()
+        now_reply, now_request = reply.astype(number.dtype), request.astype(number.dtype)
         now_reply[asked], now_request[answers] = number[answers], number[asked]
         reply[(reply == _UNASKED) & (end < before)] = _NONE
         request[(request == _UNASKED) & (start < before)] = _NONE
@@ -350,8 +352,8 @@ def _started(observed: Table, *, once: bool = False) -> Table:
     """
     if once:
         views = {name: np.broadcast_to(np.int64(value), len(observed)) for name, value in _KEPT.items()}
-        small = np.int32 if len(observed) < np.iinfo(np.int32).max else np.int64
-        return observed.extended(**{**views, "_number": np.full(len(observed), _KEPT["_number"], dtype=small)})
+        number = np.full(len(observed), _KEPT["_number"], dtype=narrow(len(observed)))
+        return observed.extended(**{**views, "_number": number})
     return observed.extended(**{name: np.full(len(observed), value, dtype=np.int64) for name, value in _KEPT.items()})
 
 
@@ -361,7 +363,7 @@ def _ascending(distinct: Array) -> Array:
     span = int(distinct.max(initial=0)) - least + 1
     if span > _SPARSE * len(distinct):
         return np.argsort(distinct)
-    place: Array = np.full(span, -1, np.int32 if len(distinct) < np.iinfo(np.int32).max else np.int64)
+    place: Array = np.full(span, -1, narrow(len(distinct)))
     place[distinct - least] = np.arange(len(distinct))
     return place[place >= 0].astype(np.int64)
 

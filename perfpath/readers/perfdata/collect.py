@@ -69,10 +69,21 @@ class Collector:
         room[before : self._length] = new
         return room[: self._length]
 
+    def _fitted(self, name: str) -> Array:
+        """A column without the room that wasn't needed, which is given back."""
+        column = self._columns.pop(name)
+        room = column.base
+        if not isinstance(room, np.ndarray) or column.strides == (0,):
+            return column
+        del column  # nothing else looks at the room
+        room.resize(self._length, refcheck=False)
+        return room
+
     def table(self) -> Table:
         """All rows, sorted by time. Raises ValueError where no table was added."""
         if self._first is None:
             raise ValueError("no tables to collect")
+        self._columns = {name: self._fitted(name) for name in list(self._columns)}
         result = Table(self._columns, self._first.names) if self._length else self._first
         times = result["time_ns"]
         if len(times) > 1 and not bool((times[1:] >= times[:-1]).all()):

@@ -104,8 +104,9 @@ class Framing:
         self._begin += used
 
     def close(self) -> None:
-        """The end of the bytes: what is left is a record cut in two."""
+        """The end of the bytes: what is left is a record cut in two. The memory is given back."""
         size = self._end - self._begin
+        self._buffer, self._begin, self._end = np.empty(0, np.uint8), 0, 0
         if (size or self._skip) and not self._broken:
             self._diagnostics.note(
                 "truncated",
