@@ -7,7 +7,9 @@ Each hop of the four tracepoints is seen once by the packet socket in its namesp
   Except what carries the time it was sent (TCP, from 5.18 on: skb->tstamp_type): that is stamped when it is shown;
   macvlan's copies keep the stamp of the packet;
 - napi_gro_receive_entry, netif_receive_skb_entry: the tracepoint first, then stamped, unless it was stamped before:
-  what a bridge or a tunnel passes up keeps the stamp of its first receipt in the namespace.
+  what a bridge or a tunnel passes up keeps the stamp of its first receipt in the namespace. Nothing else is received on
+  the CPU between that tracepoint and the stamp: so a sighting from before the CPU's next hop shows a packet that was
+  received anew, not one that was passed up; addresses are used again within microseconds.
 
 So among the hops and sightings of one CPU, device, direction and length, in the order of time, a hop's sighting is the
 next one after it, or the last one before it. Several hops in a row take as many sightings in a row, in their order
@@ -16,7 +18,7 @@ next one after it, or the last one before it. Several hops in a row take as many
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,8 +40,9 @@ PASSED_UP_NS = 5_000_000
 TABLE = 1 << 20
 """Numbers below this are told apart by a table."""
 
+_EVER = np.iinfo(np.int64).max
 _MAIN = tuple(event.name for event in tracepoints.MAIN)
-_TX, _NETIF_RX = 0, 1
+_TX, _NETIF_RX, _HANDED_UP = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +79,16 @@ def join(events: Table, sightings: Table, no_hop: Array | None = None) -> Joined
     hops = np.flatnonzero((kind >= 0) & (events["dev"] >= 0) & (events["len"] > 0))
     if not len(hops) or not len(sightings):
         return Joined(found, doubtful)
-    expected, before, since = _stamps(events, hops, kind)
     seen = _sightings(sightings, events)
     if no_hop is not None:
         seen = seen.take(np.flatnonzero(~no_hop[seen.rows]))
     kept = _kept(sightings["time_ns"])
     place = _place(events["dev"][hops].astype(np.int64), kind[hops] == _TX)
     length = events["len"][hops].astype(np.int64)
-    mine = _Entries(hops, place, length, events["cpu"][hops].astype(np.int64), expected)
+    shown = _Entries(hops, place, length, events["cpu"][hops].astype(np.int64), events["time_ns"][hops])
     split = bool((sightings["cpu"] >= 0).all())
+    stamps = _stamps(shown, events["skbaddr"][hops], kind[hops], seen if split else None)
+    mine, before, since = replace(shown, time=stamps.beside), stamps.before, stamps.since
     for same_cpu in (True, False) if split else (False,):
         left, rest = np.flatnonzero(found[hops] < 0), _unused(seen, found)
         pairs, unsure = _both_ways(mine.take(left), before[left], rest, same_cpu=same_cpu)
@@ -97,6 +101,9 @@ def join(events: Table, sightings: Table, no_hop: Array | None = None) -> Joined
         if len(late) and len(rest.rows):
             at, _ = _after(mine.take(late), rest, 1, same_cpu=same_cpu, alone=True)
             found[hops[late]] = np.where(at >= 0, rest.rows[at], -1)
+    stamp = sightings["time_ns"][found[hops]]
+    other = (found[hops] >= 0) & ((stamp < stamps.beside - SLACK_NS) | (stamp >= stamps.until)) & ~before
+    found[hops[other]] = -1
     _once(found)
     return Joined(found, doubtful & (found < 0))
 
@@ -109,26 +116,54 @@ def _kinds(events: Table) -> Array:
     return result
 
 
-def _stamps(events: Table, hops: Array, kind: Array) -> tuple[Array, Array, Array]:
-    """The time of the event beside which each hop's packet got its stamp, whether that was before the event, and since.
+@dataclass(frozen=True, slots=True)
+class _Stamps:
+    """When each hop's packet got its stamp.
 
-    since: the time of the event before that one on its CPU.
+    beside: the time of the event beside which that was. before: it was before that event. since: the time of the event
+    before that one on its CPU. until: it was earlier, where that is certain.
     """
-    time, address = events["time_ns"][hops], events["skbaddr"][hops]
-    kinds, dev, cpu = kind[hops], events["dev"][hops], events["cpu"][hops]
+
+    beside: Array
+    before: Array
+    since: Array
+    until: Array
+
+
+def _stamps(hops: _Entries, address: Array, kind: Array, seen: _Entries | None) -> _Stamps:
+    """hops: with the times of their events. seen: sightings, None where their CPUs aren't known."""
+    by_cpu = np.lexsort((hops.time, hops.cpu))
+    same_cpu = hops.cpu[by_cpu[1:]] == hops.cpu[by_cpu[:-1]]
+    last, following = np.full(len(address), -1), np.full(len(address), _EVER)
+    last[by_cpu[1:]] = np.where(same_cpu, hops.time[by_cpu[:-1]], -1)
+    following[by_cpu[:-1]] = np.where(same_cpu, hops.time[by_cpu[1:]], _EVER)
     order = np.argsort(address, kind="stable")
     previous = np.concatenate((order[:1], order[:-1]))
-    up = (address[order] == address[previous]) & (kinds[order] != _TX) & (kinds[previous] != _TX)
-    up &= (dev[order] != dev[previous]) & (cpu[order] == cpu[previous])
-    up &= time[order] - time[previous] < PASSED_UP_NS
+    up = (address[order] == address[previous]) & (kind[order] != _TX) & (kind[previous] != _TX)
+    up &= (hops.place[order] != hops.place[previous]) & (hops.cpu[order] == hops.cpu[previous])
+    up &= hops.time[order] - hops.time[previous] < PASSED_UP_NS
     up[:1] = False
-    first = order[np.maximum.accumulate(np.where(up, 0, np.arange(len(order))))]
+    if seen is not None and len(seen.rows) and up.any():
+        maybe = order[up]
+        up[up] = ~_anew(hops.take(maybe), following[maybe], seen)
     source = np.empty_like(order)
-    source[order] = first
-    by_cpu = np.argsort(cpu, kind="stable")
-    last = np.full(len(hops), -1, dtype=np.int64)
-    last[by_cpu[1:]] = np.where(cpu[by_cpu[1:]] == cpu[by_cpu[:-1]], time[by_cpu[:-1]], -1)
-    return time[source], kinds[source] == _NETIF_RX, last[source]
+    source[order] = order[np.maximum.accumulate(np.where(up, 0, np.arange(len(order))))]
+    passed_up = (source != np.arange(len(order))) & (kind[source] == _HANDED_UP)
+    until = np.where(passed_up, following[source], _EVER)
+    return _Stamps(hops.time[source], kind[source] == _NETIF_RX, last[source], until)
+
+
+def _anew(hops: _Entries, following: Array, seen: _Entries) -> Array:
+    """Which of these were received anew: a sighting was stamped between their event and the next hop of their CPU."""
+    low, high = int(hops.time.min()) - SLACK_NS, int(hops.time.max()) + FAR_NS
+    seen = seen.take(np.flatnonzero((seen.time >= low) & (seen.time <= high)))
+    mine, theirs = _groups(hops, seen, same_cpu=True)
+    span = high - low + 2 * FAR_NS  # groups never touch
+    stamps = np.sort(theirs * span + (seen.time - low))
+    since = mine * span + (hops.time - low) - SLACK_NS
+    until = mine * span + (np.minimum(following, hops.time + FAR_NS) - low) - SLACK_NS
+    anew: Array = np.searchsorted(stamps, since) < np.searchsorted(stamps, until)
+    return anew
 
 
 def _kept(stamp: Array) -> Array:

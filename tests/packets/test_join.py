@@ -101,6 +101,33 @@ def test_bridged_packets_received_before_the_first_is_passed_up() -> None:
     assert [order[at] for at in found] == [0, 1, 2, 3, 4, 5]
 
 
+TAPS = [
+    Hop(1_000, UP, "tap0"),
+    Hop(9_000, UP, "br0"),
+    Hop(25_000, UP, "tap1"),  # another packet with the same address, at once
+    Hop(33_000, UP, "br0"),
+    Hop(49_000, UP, "tap0"),
+    Hop(58_000, QUEUE, "veth0"),
+]
+SHOWN = [
+    Sight(2_200, False, "br0", HOST),
+    Sight(2_200, False, "tap0", HOST),
+    Sight(26_200, False, "br0", WEB),
+    Sight(26_200, False, "tap1", WEB),
+    Sight(50_200, False, "tap0", HOST),
+    Sight(59_300, True, "veth0", HOST),
+]
+
+
+def test_what_a_process_writes_to_taps_one_after_the_other() -> None:
+    assert joined(TAPS, SHOWN) == [1, 0, 3, 2, 4, 5]
+
+
+def test_what_was_passed_up_has_the_stamp_of_its_receipt_or_none() -> None:
+    assert joined(TAPS, SHOWN[2:]) == [-1, -1, 1, -1, -1, 3]
+    assert joined(TAPS, [*SHOWN[:2], *SHOWN[3:]]) == [1, 0, 2, -1, 3, 4]
+
+
 def test_a_driver_that_hands_packets_up_in_a_batch() -> None:
     hops = [Hop(1000 * n, GRO, "ens3", n) for n in (1, 2, 3)]
     assert joined(hops, [Sight(5000 + n, False, "ens3") for n in (1, 2, 3)]) == [0, 1, 2]
