@@ -5,7 +5,9 @@
 start    perfpath tracing one ping, beside perf record doing it
 offline  perfpath report on a million events, beside perf script printing them to nowhere
 scale    the same with ten times the events, and with 20 million under a bound on memory (--large)
-traffic  a flood of packets over a veth: untraced, under perf record, under perfpath
+traffic  a flood of packets over a bridge: untraced, under perf record, under perfpath
+cost     of these, what the packets' bytes cost: none, packet sockets, dynamic events, beside tcpdump and bpftrace
+machine  the same in a virtual machine whose kernel has dynamic events (scripts/vm-test); only where it is named
 text, packets, read    what scripts/bench_*.py print
 """
 
@@ -35,6 +37,9 @@ HERE = Path(__file__).resolve().parent
 PERFPATH = str(Path(sys.executable).with_name("perfpath"))
 FOUR = ("net:net_dev_queue", "net:netif_receive_skb_entry", "net:netif_rx", "net:napi_gro_receive_entry")
 EVENTS = [word for event in FOUR for word in ("-e", event)]
+BYTES = {name: f"perfpath record -a --packets {name}" for name in ("none", "socket", "tprobe")}
+COST = ("untraced", "perf record -a", *BYTES.values(), "tcpdump -i any, one namespace", "bpftrace printf")
+NAMED = ("cost", "machine")  # parts that run only where they are asked for: `traffic` has the first
 STRUNG = "COMMAND"
 FLOOD = """
 import socket, sys, time
@@ -175,7 +180,7 @@ def scale(options: argparse.Namespace, folder: Path) -> object:
 def depths(folder: Path) -> dict[str, list[str]]:
     """Recordings that hold more than the plain one; without packet sockets, so that only perf's part is compared."""
     plain_one = [*recording(folder), "--packets", "none"]
-    return {"perfpath record -a --packets none": plain_one} | {
+    return {BYTES["none"]: plain_one} | {
         f"  the same with {option}": [*plain_one, option] for option in ("--complete", "--decisions", "--why")
     }
 
@@ -189,7 +194,7 @@ def tprobes(folder: Path) -> dict[str, list[str]]:
     """Recording with dynamic events, where this kernel has them."""
     command = [*recording(folder), "--packets", "tprobe"]
     done = subprocess.run([*command, "true"], check=False, capture_output=True)
-    return {} if done.returncode else {"perfpath record -a --packets tprobe": command}
+    return {} if done.returncode else {BYTES["tprobe"]: command}
 
 
 def dumped(netns: str, folder: Path) -> dict[str, list[str]]:
@@ -214,14 +219,14 @@ def with_command(prefix: list[str], command: list[str], folder: Path) -> list[st
     return [*prefix[:-1], " ".join(words)]
 
 
-def traffic(options: argparse.Namespace, folder: Path) -> object:
-    """Packets a second that a flood gets through, as ratios to no tracing."""
+def traffic(options: argparse.Namespace, folder: Path, only: tuple[str, ...] = ()) -> object:
+    """Packets a second that a flood gets through, as ratios to no tracing. only: these ways, () for all."""
     with Lab() as lab:
         command = flood(lab, packets=10**9, seconds=2)
         ways = {
             "untraced": [],
             "perf record -a": ["perf", "record", "-q", "-a", "-o", str(folder / "flood.data"), *EVENTS, "--"],
-            "perfpath record -a --packets socket": [*recording(folder), "--packets", "socket"],
+            BYTES["socket"]: [*recording(folder), "--packets", "socket"],
             **tprobes(folder),
             **depths(folder),
             "perfpath -a --format jsonl": [PERFPATH, "-a", "--format", "jsonl", "-o", str(folder / "flood.jsonl")],
@@ -243,6 +248,7 @@ def traffic(options: argparse.Namespace, folder: Path) -> object:
             fields = 'printf("%s %p %d\\n", str(args->name), args->skbaddr, args->len)'
             program = " ".join(f"tracepoint:{event} {{ {fields} }}" for event in FOUR)
             ways["bpftrace printf"] = [bpftrace, "-o", str(folder / "flood.bpf"), "-e", program, "-c", STRUNG]
+        ways = {name: prefix for name, prefix in ways.items() if not only or name in only}
         rates: dict[str, list[int]] = {name: [] for name in ways}
         for _ in range(min(options.rounds, 3)):
             for name, prefix in ways.items():
@@ -254,6 +260,13 @@ def traffic(options: argparse.Namespace, folder: Path) -> object:
     for name, packets in medians.items():
         print(f"{name:36} {packets:9,.0f} {packets / medians['untraced']:6.2f}", flush=True)
     return medians
+
+
+def machine(options: argparse.Namespace, _: Path) -> object:
+    """The part `cost` on Debian's 6.12, which is emulated where there is no KVM: only its ratios mean something."""
+    tests = f"{sys.executable} scripts/bench.py --rounds {min(options.rounds, 2)} cost"
+    subprocess.run([HERE / "vm-test"], check=True, env=environment() | {"VM_KERNELS": "6.12", "VM_TESTS": tests})
+    return None
 
 
 def other(script: str, folder: Path, *, recorded: bool) -> None:
@@ -268,6 +281,8 @@ PARTS: dict[str, Callable[[argparse.Namespace, Path], object]] = {
     "offline": offline,
     "scale": scale,
     "traffic": traffic,
+    "cost": lambda options, folder: traffic(options, folder, COST),
+    "machine": machine,
     "read": lambda _, folder: other("bench_read.py", folder, recorded=True),
     "text": lambda _, folder: other("bench_text.py", folder, recorded=True),
     "packets": lambda _, folder: other("bench_packets.py", folder, recorded=False),
@@ -277,7 +292,8 @@ PARTS: dict[str, Callable[[argparse.Namespace, Path], object]] = {
 def main() -> None:
     """Run the parts that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; default: all")
+    known = f"of {', '.join(PARTS)}; default: all but {', '.join(NAMED)}"
+    parser.add_argument("parts", nargs="*", metavar="PART", help=known)
     parser.add_argument("--rounds", type=int, default=5, help="runs of each, interleaved (default 5)")
     parser.add_argument("--large", action="store_true", help="scale: also 20 million events")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers here")
@@ -286,7 +302,7 @@ def main() -> None:
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     results = {}
     with tempfile.TemporaryDirectory(prefix="perfpath-bench-") as folder:
-        for part in options.parts or PARTS:
+        for part in options.parts or [part for part in PARTS if part not in NAMED]:
             results[part] = PARTS[part](options, Path(folder))
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n")

@@ -6,12 +6,15 @@ import json
 import re
 import subprocess
 import sys
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from perfpath.capture.lab import Lab
 
 pytestmark = [pytest.mark.perf, pytest.mark.netns]
@@ -44,10 +47,22 @@ def inum(lab: Lab, netns: str) -> int:
     return int(lab.run(netns, "stat", "-Lc", "%i", "/proc/self/ns/net").stdout)
 
 
-def test_plain_lines_are_the_articles(lab: Lab) -> None:
-    web, address, dev = bridge(lab)
+def bridge6(lab: Lab) -> tuple[str, str, str]:
+    """The same, with an IPv6 address."""
+    web, _, dev = bridge(lab)
+    net = f"fd{lab.prefix[2:4]}:{lab.prefix[4:8]}:"
+    for netns, name, address in (("", dev, f"{net}:1"), (web, "eth0", f"{net}:2")):
+        lab.run(netns, "tee", f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6", stdin="0")
+        lab.ip("address", "add", f"{address}/64", "dev", name, "nodad", netns=netns)
+    lab.run("", "ping", "-c1", "-W9", f"{net}:2")
+    return web, str(ip_address(f"{net}:2")), dev
+
+
+@pytest.mark.parametrize(("made", "separator"), [(bridge, "."), (bridge6, ":")])
+def test_plain_lines_are_the_articles(lab: Lab, made: Callable[[Lab], tuple[str, str, str]], separator: str) -> None:
+    web, address, dev = made(lab)
     done = perfpath("--packets", "socket", "--format", "plain", "-o", "-", "ping", "-q", "-c2", "-i0.01", address)
-    port, source = f"{lab.prefix}w", address.rsplit(".", 1)[0] + ".1"
+    port, source = f"{lab.prefix}w", f"{address.rsplit(separator, 1)[0]}{separator}1"
     host, inside = inum(lab, ""), inum(lab, web)
     expected = []
     number = re.search(r"#(\d+)\.001", done.stdout)
