@@ -106,6 +106,14 @@ def streamed(path: str) -> int:
     return sum(map(len, open_perfdata(path, batch_bytes=32 << 20).batches()))
 
 
+def frames(path: str) -> int:
+    """The Python API, import of pandas included: EVENTS, HOPS and JOURNEYS as DataFrames."""
+    import perfpath
+
+    trace = perfpath.read(path)
+    return len(trace.events) if len(trace.hops) and len(trace.journeys) else 0
+
+
 UNIFORM, MIXED = ("net:net_dev_queue", "net:netif_rx"), ("net:*", "skb:*", "qdisc:*")
 
 
@@ -130,7 +138,7 @@ def record(target: Path, chosen: tuple[str, ...], packets: int) -> None:
     )
 
 
-SUBJECTS = {"floor": floor, "perfpath": ours, "perfpath, streamed": streamed}
+SUBJECTS = {"floor": floor, "perfpath": ours, "perfpath, streamed": streamed, "perfpath, DataFrames": frames}
 
 
 def child(subject: str, path: str) -> None:
@@ -199,7 +207,7 @@ def main() -> None:
         path = options.recording or Path(folder) / "million.data"
         if options.recording is None:
             plain(CORPUS, path, options.repeat)
-        found = measured(path, ["floor"], options.rounds)
+        found = measured(path, options.rounds)
         if options.mixed:
             found["mixed"] = mixed(Path(folder), options.mixed_events, options.rounds)
     if options.json:
@@ -225,9 +233,9 @@ def mixed(folder: Path, events: int, rounds: int) -> dict[str, Any]:
     return {"events": counted, "bytes_an_event": sizes, "ratios": medians}
 
 
-def measured(path: Path, also: list[str], rounds: int) -> dict[str, Any]:
+def measured(path: Path, rounds: int) -> dict[str, Any]:
     """Compare the readers on a file, and print what they took."""
-    subjects = [*(["perf script"] if shutil.which("perf") else []), *also, "perfpath", "perfpath, streamed"]
+    subjects = [*(["perf script"] if shutil.which("perf") else []), *SUBJECTS]
     results = compare(path, subjects, rounds)
     size, events = path.stat().st_size, results["perfpath"]["events"]
     first = results[subjects[0]]

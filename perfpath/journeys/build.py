@@ -159,6 +159,6 @@ def gathered(column: Array, rows: Array) -> Array | Later:
 
 
 def _deltas(time: Array, hop: Array) -> Array:
-    delta = np.diff(time, prepend=time[:1])
+    delta = rules.since_before(time)
     delta[hop == 0] = 0
     return delta

@@ -269,7 +269,8 @@ class _Placing:
     def _with_senders(self) -> Array:
         """What is known beforehand, with the senders' namespaces at the first hops that processes sent."""
         seen_there = np.isin(self.known >> 32, (KNOWN_BY.index(locate.KERNEL), KNOWN_BY.index(locate.SOCKET)))
-        known = np.where(seen_there, self.known, 0)  # only what the kernel or a socket said
+        known = np.zeros(len(self.known), dtype=np.int64)
+        known[seen_there] = self.known[seen_there]  # only what the kernel or a socket said
         cut = self.cuts.rule
         starts = np.flatnonzero((cut != rules.JOINED) & ~np.isin(cut, NO_START) & ~self.cuts.inner)
         seen = self.seen

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from perfpath.journeys.observe import FREE, IS_TX, context_of, hop_mask
+from perfpath.tables import narrow
 
 if TYPE_CHECKING:
     from perfpath.tables import Array, Table
@@ -62,7 +63,7 @@ class Sightings:
         """(which sightings have these numbers, whether there are such): for what isn't found, any sighting."""
         if self._by_seq is None:
             least = int(self.seq.min(initial=0))
-            table = np.full(int(self.seq.max(initial=0)) - least + 1, -1, dtype=np.int64)
+            table = np.full(int(self.seq.max(initial=0)) - least + 1, -1, dtype=narrow(len(self.seq)))
             table[self.seq - least] = np.arange(len(self.seq))
             self._by_seq = least, table
         least, table = self._by_seq
