@@ -224,7 +224,7 @@ def _after(hops: _Entries, seen: _Entries, sign: int, *, same_cpu: bool, alone: 
     theirs = group_of_seen * span + (seen.time - low if sign > 0 else high - seen.time) + FAR_NS
     order, by_time = np.argsort(mine, kind="stable"), np.argsort(theirs, kind="stable")
     mine, theirs, by_time = mine[order], theirs[by_time], wanted[by_time]
-    at, choice = _runs(mine, theirs, strict=alone or not same_cpu)
+    at, choice = _runs(mine, theirs, mine // span, strict=alone or not same_cpu)
     result, unsure = np.full(len(mine), -1, np.int64), np.zeros(len(mine), bool)
     result[order] = np.where(at >= 0, by_time[at], -1)
     unsure[order] = choice & (at < 0)
@@ -253,13 +253,13 @@ def _distinct(values: Array) -> tuple[int, Array]:
     return int(np.count_nonzero(used)), (np.cumsum(used) - 1)[values]
 
 
-def _runs(mine: Array, theirs: Array, *, strict: bool) -> tuple[Array, Array]:
+def _runs(mine: Array, theirs: Array, group: Array, *, strict: bool) -> tuple[Array, Array]:
     """For each moment of mine (sorted) the moment of theirs that follows it, by runs; and whether any did.
 
-    strict: only where one stands alone beside one.
+    group: of each of mine; a run is of one. strict: only where one stands alone beside one.
     """
     next_ = np.searchsorted(theirs, mine - SLACK_NS)
-    first = np.flatnonzero(np.diff(next_, prepend=-1) != 0)
+    first = np.flatnonzero((np.diff(next_, prepend=-1) != 0) | (np.diff(group, prepend=-1) != 0))
     size = np.diff(first, append=len(mine))
     run = np.repeat(np.arange(len(first)), size)
     rank = np.arange(len(mine)) - first[run]
