@@ -94,12 +94,13 @@ def _ends(number: Array, seen: Sightings, chains: Chains, packets: FirstBytes) -
     ends = ends_of(seen, chains)
     received = np.where(seen.tx[ends.last], ends.last, ends.received)[known]
     sent = np.where(seen.tx[ends.first], ends.sent, ends.first)[known]
-    ended = _Ends(_read(packets, number[last[known]]), seen.dev[received], seen.time[ends.last[known]])
-    begun = _Ends(_read(packets, number[first[known]]), seen.dev[sent], seen.time[ends.first[known]])
+    ended = _Ends(read_packets(packets, number[last[known]]), seen.dev[received], seen.time[ends.last[known]])
+    begun = _Ends(read_packets(packets, number[first[known]]), seen.dev[sent], seen.time[ends.first[known]])
     return known, ended, begun
 
 
-def _read(packets: FirstBytes, numbers: Array) -> Table:
+def read_packets(packets: FirstBytes, numbers: Array) -> Table:
+    """What the bytes of these packets say, of the innermost one each."""
     return innermost(decode(headers_of(packets.take(numbers))))
 
 
@@ -143,12 +144,12 @@ def _uncontradicted(pairs: Pairs, place: Array, ended: Table, begun: Table) -> A
     keep = np.ones(len(pairs.request), bool)
     asked, answer = ended.take(request[both]), begun.take(reply[both])
     wrong = answers(asked, answer) == FALSE
-    wrong &= _reports(asked) | ~_reports(answer)
+    wrong &= are_reports(asked) | ~are_reports(answer)
     keep[both[wrong]] = False
     return np.flatnonzero(keep)
 
 
-def _reports(table: Table) -> Array:
+def are_reports(table: Table) -> Array:
     """Which packets are ICMP errors: about such a one there is no other (RFC 1122, 3.2.2)."""
     found = np.zeros(len(table), bool)
     for family, types in ERRORS.items():

@@ -15,11 +15,14 @@ from perfpath import schema
 from perfpath.catalogue import entries
 from perfpath.journeys import chains as chaining
 from perfpath.journeys.endings import Endings, endings, worked_on
+from perfpath.journeys.given_up import REASON as GIVEN_UP
+from perfpath.journeys.given_up import given_up_at
 from perfpath.journeys.observe import PROCESS, context_of
 from perfpath.tables import Names, Table, concatenated, distinct
 
 if TYPE_CHECKING:
     from perfpath.diagnostics import Diagnostics
+    from perfpath.firstbytes import FirstBytes
     from perfpath.journeys.build import Roles
     from perfpath.journeys.causes import Cause, Causes
     from perfpath.journeys.engine import Pass
@@ -53,6 +56,7 @@ class Outcomes:
 
     causes: Causes
     diagnostics: Diagnostics
+    packets: FirstBytes | None = None
     names: dict[str, Names] = field(default_factory=lambda: {name: Names() for name in _TEXTS})
 
     def __post_init__(self) -> None:
@@ -161,6 +165,7 @@ class Outcomes:
         netns = self._of_answers(done, found, netns)
         if "_where" in observed:
             netns = np.where(netns == 0, np.maximum(observed["_where"][rows], 0), netns).astype(np.uint32)
+        netns = self._of_reports(done, found, netns)
         known = {} if inventory is None else {inum: space.name for inum, space in inventory.by_inum.items()}
         names = [self._code("end_netns_name", known.get(inum)) for inum in netns.tolist()]
         lost = losses.overlap(time - LOSS_MARGIN_NS, time, observed["cpu"][rows]) | losses.anywhere
@@ -193,6 +198,14 @@ class Outcomes:
         chain = worked_on(done, found.unseen[answers])
         ends = np.array([each.spots[-1].netns for each in done.located], dtype=np.uint32)
         netns[answers[chain >= 0]] = ends[done.chains.path[chain[chain >= 0]]]
+        return netns
+
+    def _of_reports(self, done: Pass, found: Endings, netns: Array) -> Array:
+        """The same, with those of packets whose neighbours didn't answer."""
+        failed = np.array([each.reason == GIVEN_UP for each in self.causes.known] + [False])
+        drops = np.concatenate([found.unseen[failed[found.unseen_cause]], found.dropped[failed[found.cause]]])
+        mine = np.flatnonzero((netns == 0) & failed[found.unseen_cause])
+        netns[mine] = given_up_at(done, found.unseen[mine], drops, self.packets)
         return netns
 
     def _of_causes(self, cause: Array, reply: Array, otherwise: Array) -> Array:

@@ -122,7 +122,8 @@ class Tracker:
         self._inference = Inference()
         self._steps = Steps(self._options.symbols, self._options.stacks, diagnostics)
         self._stacks = Stacks(self._options.symbols, self._options.stacks)
-        self._outcomes = Outcomes(Causes(self._options.symbols, self._options.stacks), diagnostics)
+        causes = Causes(self._options.symbols, self._options.stacks)
+        self._outcomes = Outcomes(causes, diagnostics, self._options.packets)
         self._decisions = Decisions(diagnostics, self._options.packets)
         self.hear(self._options.verdicts)
         self._held: Table | None = None

@@ -378,6 +378,23 @@ def test_nobody_answers_arp(lab: Lab) -> None:
     assert failed[0]["location"].startswith("neigh_invalidate+")
 
 
+def test_where_nobody_answered_arp(lab: Lab) -> None:
+    """The ICMP error about it, which comes first, tells; under load its bytes may lack, and then nothing is said."""
+    left, _, address = two(lab)
+    near = address.rsplit(".", 1)[0]
+    pings = " & ".join(f"ping -c1 -W4 {near}.{host}" for host in range(70, 78))
+    argv = [PERFPATH, "-a", "--packets", "socket", "--format", "jsonl", "-o", "-"]
+    out = lab.run("", *argv, *lab.command(left, "sh", "-c", f"{pings} & wait"), check=False).stdout
+    outcomes = [json.loads(line)["outcome"] for line in out.splitlines() if line.startswith("{")]
+    places = [
+        outcome["netns"]["name"]
+        for outcome in outcomes
+        if outcome and outcome["reason"] == "NEIGH_FAILED" and outcome["netns"]
+    ]
+    assert left in places
+    assert not {place for place in places if place.startswith(lab.prefix)} - {left}
+
+
 def ip_packet(source: str, target: str, protocol: int, payload: bytes, *, good: bool = True) -> bytes:
     addresses = socket.inet_aton(source) + socket.inet_aton(target)
     head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(payload), 1, 0, 64, protocol, 0) + addresses
