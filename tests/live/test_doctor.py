@@ -42,7 +42,8 @@ def test_a_machine_that_can_trace(lab: Lab) -> None:
 def test_without_rights_and_without_perf(tmp_path: Path) -> None:
     status, found = doctor("--perf", str(tmp_path / "none"))
     assert (status, found["perf"]["good"]) == (5, False)
-    if os.geteuid() == 0 and not Path(sys.executable).resolve().is_relative_to("/root"):
+    open_to_all = all(folder.stat().st_mode & 1 for folder in Path(PERFPATH).parents)
+    if os.geteuid() == 0 and open_to_all:  # else nobody can't run what is in this checkout
         status, found = doctor(user=65534, group=65534, extra_groups=[], cwd="/")
         assert (status, found["rights"]["good"]) == (5, False)
         assert "sudo" in found["rights"]["advice"]
