@@ -83,13 +83,16 @@ def test_what_never_began_leaves_nothing_and_replaces_nothing(
 
 @pytest.mark.perf
 def test_a_killed_one_leaves_what_it_had_and_nothing_else(tmp_path: Path) -> None:
-    argv = [PERFPATH, "record", "-o", "x", "ping", "-q", "-i", "0.01", "127.0.0.1"]
-    with subprocess.Popen(argv, cwd=tmp_path, stdout=subprocess.DEVNULL) as run:
+    argv = [PERFPATH, "record", "-o", "x", "ping", "-i", "0.01", "127.0.0.1"]
+    with subprocess.Popen(argv, cwd=tmp_path, stdout=subprocess.PIPE) as run:
+        assert run.stdout
+        for _ in range(200):
+            assert run.stdout.readline()
         stream = tmp_path / "x" / "perf.data"
-        limit = time.monotonic() + 60
-        while not stream.exists() or stream.stat().st_size < 200_000:
+        size, limit = stream.stat().st_size, time.monotonic() + 60
+        while stream.stat().st_size == size:  # the pings before are written, or will be with what comes next
+            assert run.stdout.readline()
             assert time.monotonic() < limit
-            time.sleep(0.01)
         (child,) = (int(each) for each in pings(run.pid))
         run.kill()
     os.kill(child, signal.SIGKILL)  # the command is the user's: it goes on without us
