@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -117,3 +118,16 @@ def test_a_verb_behind_options_is_told_where_verbs_stand() -> None:
         done.stderr
         == "perfpath: explain: no such command on PATH; a verb stands before its options: perfpath explain ...\n"
     )
+
+
+def test_an_interrupt_while_it_is_still_being_loaded_ends_it_without_a_word() -> None:
+    code = (
+        "import os, signal, sys\n"
+        "class Hook:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'perfpath.cli': os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Hook())\n"
+        "import perfpath.__main__\n"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")

@@ -92,8 +92,7 @@ def _ends(number: Array, seen: Sightings, chains: Chains, packets: FirstBytes) -
     first = np.minimum.reduceat(np.where(there, index, len(seen)), chains.starts)
     known = np.flatnonzero(last >= 0)
     ends = ends_of(seen, chains)
-    received = np.where(seen.tx[ends.last], ends.last, ends.received)[known]
-    sent = np.where(seen.tx[ends.first], ends.sent, ends.first)[known]
+    received, sent = ends.received[known], ends.sent[known]
     ended = _Ends(read_packets(packets, number[last[known]]), seen.dev[received], seen.time[ends.last[known]])
     begun = _Ends(read_packets(packets, number[first[known]]), seen.dev[sent], seen.time[ends.first[known]])
     return known, ended, begun

@@ -64,7 +64,8 @@ class Ends:
     """What the pairing looks at of each chain: its first and last hop, and the devices next to the wire there.
 
     sent: the last of the hops it began with by sending; received: the first of those it ended with by receiving
-    (of docker0 and its port, the port). All are numbers of sightings.
+    (of docker0 and its port, the port). All are numbers of sightings; where a chain begins otherwise, sent is its first
+    hop, and where it ends by sending (as far as it was seen), received its last.
     """
 
     first: Array
@@ -79,7 +80,8 @@ def ends_of(seen: Sightings, chains: Chains) -> Ends:
     first, last = chains.starts, chains.starts + chains.sizes - 1
     first_rx = np.minimum.reduceat(np.where(seen.tx, len(seen), number), first)
     last_tx = np.maximum.reduceat(np.where(seen.tx, number, -1), first)
-    return Ends(first, last, np.minimum(first_rx, last + 1) - 1, np.maximum(last_tx + 1, first))
+    sent, received = np.minimum(first_rx, last + 1) - 1, np.maximum(last_tx + 1, first)
+    return Ends(first, last, np.maximum(sent, first), np.minimum(received, last))
 
 
 def paired(seen: Sightings, chains: Chains, observed: Table, reply_ns: int) -> Pairs:

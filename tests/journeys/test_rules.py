@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +12,7 @@ from hypothesis import strategies as st
 from walks import PROCESS, SOFTIRQ, Hop, table_of
 
 from perfpath.diagnostics import Diagnostics
-from perfpath.journeys.pair import balanced
+from perfpath.journeys.pair import balanced, ends_of
 from perfpath.journeys.sightings import address_order
 from perfpath.journeys.tracker import Options, Result, follow
 from perfpath.netns.inventory import Interface, Inventory, Namespace
@@ -200,3 +203,27 @@ def test_brackets_of_groups_are_those_of_each(entries: list[tuple[int, bool]]) -
 def test_the_order_of_addresses_is_stable(addresses: list[int]) -> None:
     column = np.array(addresses, dtype=np.uint64)
     assert address_order(column).tolist() == sorted(range(len(addresses)), key=lambda row: addresses[row])
+
+
+class Ways:
+    """As much of sightings as their ends need."""
+
+    def __init__(self, tx: list[bool]) -> None:
+        self.tx = np.array(tx)
+
+    def __len__(self) -> int:
+        return len(self.tx)
+
+
+@given(st.lists(st.lists(st.booleans(), min_size=1, max_size=4), min_size=1, max_size=4))
+def test_a_chain_ends_within_itself_whatever_was_seen_of_it(ways: list[list[bool]]) -> None:
+    """A packet whose last hop so far was a sending one may be the last of all: its bytes tell what answers it."""
+    sizes = np.array([len(way) for way in ways])
+    seen: Any = Ways([tx for way in ways for tx in way])
+    chains: Any = SimpleNamespace(starts=np.cumsum(sizes) - sizes, sizes=sizes)
+    ends = ends_of(seen, chains)
+    for way, first, sent, received in zip(ways, ends.first, ends.sent, ends.received, strict=True):
+        sending = next((at for at, tx in enumerate(way) if not tx), len(way))
+        receiving = next((at for at, tx in enumerate(way[::-1]) if tx), len(way))
+        assert sent - first == max(sending - 1, 0)
+        assert received - first == min(len(way) - receiving, len(way) - 1)

@@ -82,6 +82,26 @@ def test_what_never_began_leaves_nothing_and_replaces_nothing(
 
 
 @pytest.mark.perf
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_what_is_ended_before_it_began_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
+    """perf hangs, so that it never begins."""
+    stuck = tmp_path / "perf"
+    stuck.write_text('#!/bin/sh\n[ "$1" = --version ] && echo perf version 0 && exit\necho > began; exec sleep 1000\n')
+    stuck.chmod(0o755)
+    argv = [PERFPATH, "record", "--perf", str(stuck), "-o", "x", "true"]
+    with subprocess.Popen(argv, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as run:
+        limit = time.monotonic() + 60
+        while not (tmp_path / "began").exists():
+            assert time.monotonic() < limit
+            time.sleep(0.01)
+        assert (tmp_path / "x").exists()
+        run.send_signal(number)
+        assert run.communicate(timeout=60)[1] == ""
+    assert run.returncode == (130 if number == signal.SIGINT else -number)
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.perf
 def test_a_killed_one_leaves_what_it_had_and_nothing_else(tmp_path: Path) -> None:
     argv = [PERFPATH, "record", "-o", "x", "ping", "-i", "0.01", "127.0.0.1"]
     with subprocess.Popen(argv, cwd=tmp_path, stdout=subprocess.PIPE) as run:
