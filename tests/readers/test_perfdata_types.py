@@ -194,3 +194,57 @@ def test_a_record_that_has_nothing_outside_hides_nothing() -> None:
     struct.pack_into("<I", data, at, 71)
     count, diagnostics = read(bytes(data), "<")
     assert (count, diagnostics.notes["malformed-record"].count) == (len(HITS) - 1, 1)
+
+
+def times(data: bytes) -> tuple[list[int], Diagnostics]:
+    source = open_pipe(io.BytesIO(data))
+    found = [time for table in source.batches() for time in table["time_ns"].tolist()]
+    return found, source.diagnostics
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("kind", [81, 83])
+def test_what_is_compressed_behind_a_missing_record_is_not_read(kind: int, order: str) -> None:
+    """Zstd would go on, and copy other bytes than it should: events that never were."""
+    zstandard = pytest.importorskip("zstandard")
+    stream = zstandard.ZstdCompressor().compressobj()
+    writer = machine(order, LAYOUTS["-a"])
+    items: list[Item] = [Hit(10**12 + n, 0, 7, 7, "netif_rx", 1 << 40 | n << 8, 60, b"eth0") for n in range(12)]
+
+    def compress(data: bytes) -> bytes:
+        whole: bytes = stream.compress(data) + stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
+        return whole
+
+    records = writer.compressed(items, kind, compress)
+    head = writer.pipe_head()
+    truth = [item.time for item in items if isinstance(item, Hit)]
+    found, diagnostics = times(head + b"".join(records))
+    assert found == truth
+    assert not diagnostics.notes
+    for place in (0, 1, 5, 11):
+        for wrong in {*OF_KERNEL, *OF_PERF, 68, 81, 83, 90, 1000} - {kind}:
+            damaged = struct.pack(order + "I", wrong) + records[place][4:]
+            found, diagnostics = times(head + b"".join([*records[:place], damaged, *records[place + 1 :]]))
+            assert found == truth[:place], (place, wrong)
+            assert not diagnostics.sound, (place, wrong)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("size", [0, 1, 1 << 32, (1 << 64) - 1, -1])
+def test_a_compressed_size_that_its_record_cannot_have(size: int, order: str) -> None:
+    """COMPRESSED2 says how long its data is, which is padded to a word. -1: one byte less than it is."""
+    zstandard = pytest.importorskip("zstandard")
+    stream = zstandard.ZstdCompressor().compressobj()
+    writer = machine(order, LAYOUTS["-a"])
+    items: list[Item] = [Hit(10**12 + n, 0, 7, 7, "netif_rx", 1 << 40 | n << 8, 60, b"eth0") for n in range(6)]
+
+    def compress(data: bytes) -> bytes:
+        whole: bytes = stream.compress(data) + stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
+        return whole
+
+    records = writer.compressed(items, 83, compress)
+    told = struct.unpack_from(order + "Q", records[2], 8)[0] + size if size < 0 else size
+    records[2] = records[2][:8] + struct.pack(order + "Q", told) + records[2][16:]
+    found, diagnostics = times(writer.pipe_head() + b"".join(records))
+    assert found == [10**12, 10**12 + 1]
+    assert not diagnostics.sound

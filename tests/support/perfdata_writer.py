@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 IP, TID, TIME, ADDR, READ, CALLCHAIN, ID, CPU, PERIOD, STREAM_ID, RAW = (1 << bit for bit in range(11))
 IDENTIFIER = 1 << 16
@@ -330,6 +334,16 @@ class Machine:
     def file(self, items: list[Item]) -> bytes:
         tracing = {1: self.tracing_data()} if self.traced else {}
         return self.of_sections(b"".join(map(self.item, items)), {**tracing, **self.features})
+
+    def compressed(self, items: list[Item], kind: int, compress: Callable[[bytes], bytes]) -> list[bytes]:
+        """Records of a kind (81 or 83), one for each item. compress: one stream, flushed each time."""
+        records = []
+        for item in items:
+            data = compress(self.item(item))
+            if kind == 83:
+                data = self.pack("Q", len(data)) + data + b"\0" * (-len(data) % 8)
+            records.append(self.pack("IHH", kind, 0, len(data) + 8) + data)
+        return records
 
     def simpleperf(self, items: list[Item], way: str) -> bytes:
         """As Android's simpleperf writes it: the formats stand in the data, in one of three ways."""

@@ -27,18 +27,19 @@ class Decompressor:
 
     def __init__(self) -> None:
         self._stream, self._error = _open()
-        self._dead = False
+        self.stopped = False
+        """Whether a piece is missing: what refers back to it would be other bytes than were written."""
 
     def pieces(self, data: memoryview, at: int) -> Iterator[bytes]:
         """What a record's bytes expand to. Raises InputError where they aren't zstd; then nothing more is expanded."""
-        if self._dead:
+        if self.stopped:
             return
         step = PIECE // RATIO
         for start in range(0, len(data), step):
             try:
                 piece = self._stream.decompress(bytes(data[start : start + step]))
             except self._error as error:
-                self._dead = True
+                self.stopped = True
                 raise InputError(f"byte {at}: compressed data is damaged, nothing after it is read: {error}") from error
             if piece:
                 yield piece

@@ -49,6 +49,15 @@ class RecordDecoder:
         self._runs.duplicates.round_ended()
         self.ordering.add(no_columns(), np.zeros(1, np.int64))
 
+    @property
+    def refused(self) -> int:
+        """How many records weren't what they said, or of unknown types."""
+        return self._runs.refused
+
+    def unknown(self, kind: int, where: str) -> None:
+        """Count a record of a type that nobody has heard of."""
+        self._runs.unknown(kind, where, 1)
+
     def malformed(self, example: str) -> None:
         """Count a record that isn't what it says."""
         self._runs.malformed(example)

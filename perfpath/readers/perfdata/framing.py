@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from perfpath.readers.perfdata.gather import SLACK
+from perfpath.readers.perfdata.own_records import auxtrace
 from perfpath.readers.perfdata.records import FIRST_OF_PERF, RECORD_HEADER_SIZE, Record
 from perfpath.readers.perfdata.walk import chain
 
@@ -24,9 +25,7 @@ if TYPE_CHECKING:
 
 MAX_TRACING_DATA = 1 << 28
 LARGE = 1 << 24  # a larger buffer isn't kept when it is no longer needed
-_OUTSIDE = {Record.TRACING_DATA: ("I", (12, 16)), Record.AUXTRACE: ("Q", (48,))}
-"""Records whose payload follows them and isn't counted in their size. The payload's size stands behind the header;
-a record of any other size than these isn't one of them."""
+_TRACING_SIZES = (12, 16)
 
 
 class Framing:
@@ -128,7 +127,7 @@ class Framing:
             elif size > len(data) - position:
                 self._need = size
                 break
-            elif kind == Record.FINISHED_ROUND and self.on_round is not None:
+            elif kind == Record.FINISHED_ROUND and size == RECORD_HEADER_SIZE and self.on_round is not None:
                 self.on_round()
                 position += size
             elif of_perf:
@@ -152,22 +151,27 @@ class Framing:
     def _one(self, data: memoryview, position: int, kind: int, size: int) -> int:
         """One record of perf's own: bytes used, 0 where it isn't whole."""
         record, payload = data[position : position + size], memoryview(b"")
-        code, sizes = _OUTSIDE[Record(kind)] if kind in _OUTSIDE else ("", ())
-        extra = 0
-        if size in sizes:
-            extra = struct.unpack_from(self._order + code, record, RECORD_HEADER_SIZE)[0]
-            if kind == Record.TRACING_DATA:
-                if extra > MAX_TRACING_DATA:
-                    self._break(position, kind, extra)
-                    return 0
-                if position + size + extra > len(data):
-                    self._need = size + extra
-                    return 0
-                payload = data[position + size : position + size + extra]
+        extra = self._outside(kind, record)
+        if kind == Record.TRACING_DATA and extra:
+            if extra > MAX_TRACING_DATA:
+                self._break(position, kind, extra)
+                return 0
+            if position + size + extra > len(data):
+                self._need = size + extra
+                return 0
+            payload = data[position + size : position + size + extra]
         self._on_record(kind, record, payload, self._base + position)
         used = size + extra
         self._skip = max(position + used - len(data), 0)
         return used
+
+    def _outside(self, kind: int, record: memoryview) -> int:
+        """How many bytes follow a record that its size doesn't count; its first number says so."""
+        if kind == Record.TRACING_DATA and len(record) in _TRACING_SIZES:
+            return int(struct.unpack_from(self._order + "I", record, RECORD_HEADER_SIZE)[0])
+        if kind == Record.AUXTRACE and auxtrace(record, self._order):
+            return int(struct.unpack_from(self._order + "Q", record, RECORD_HEADER_SIZE)[0])
+        return 0
 
     def _break(self, position: int, kind: int, size: int) -> None:
         self._broken = True

@@ -34,9 +34,32 @@ def check(kind: int, record: memoryview, order: str, where: str, at: int) -> Non
         raise cursor.fail(f"a record of that type, found {len(record)} bytes of something else")
 
 
-def _size(cursor: Cursor, *, sizes: tuple[int, ...]) -> bool:
-    """It is always of one size, or has grown from one to another."""
-    return len(cursor.data) in sizes
+def auxtrace(record: memoryview, order: str) -> bool:
+    """Whether a record can be AUXTRACE's: three u64, then index, thread, CPU, and zeros."""
+    if len(record) != 48:
+        return False
+    cursor = Cursor(record, order, "record")
+    cursor.take(40)
+    return _is_cpu(cursor.u32()) and cursor.u32() == 0
+
+
+def _is_cpu(number: int) -> bool:
+    return number < 1 << 16 or number == 0xFFFF_FFFF
+
+
+def _time_conv(cursor: Cursor) -> bool:
+    """A shift and a multiplier, of 16 and 32 bits; it has grown."""
+    return len(cursor.data) in (32, 56) and cursor.u64() < 1 << 16 and cursor.u64() < 1 << 32
+
+
+def _stat(cursor: Cursor) -> bool:
+    """An event's id, CPU and thread, and three numbers."""
+    return len(cursor.data) == 48 and bool(cursor.take(8)) and _is_cpu(cursor.u32())
+
+
+def _stat_round(cursor: Cursor) -> bool:
+    """Whether it is the last, and the time."""
+    return len(cursor.data) == 24 and cursor.u64() < 2
 
 
 def _counted(cursor: Cursor, *, entries: tuple[int, ...]) -> bool:
@@ -46,10 +69,17 @@ def _counted(cursor: Cursor, *, entries: tuple[int, ...]) -> bool:
 
 
 def _text(cursor: Cursor, *, begins: int) -> bool:
-    """A name, and nothing but NULs behind it; perf 3 wrote none where the name ends with a word."""
+    """A name, its NUL, and nothing but NULs behind it."""
     cursor.take(begins - RECORD_HEADER_SIZE)
-    name, _, rest = bytes(cursor.data[begins:]).partition(b"\0")
-    return bool(name) and not any(rest) and len(rest) <= _NAME_PADDING
+    name, nul, rest = bytes(cursor.data[begins:]).partition(b"\0")
+    return bool(name and nul) and not any(rest) and len(rest) <= _NAME_PADDING
+
+
+def _event_type(cursor: Cursor) -> bool:
+    """A number and a name of letters; perf 3 wrote no NUL where the name ends with a word."""
+    cursor.u64()
+    name = bytes(cursor.data[16:]).rstrip(b"\0")
+    return name.isascii() and name.decode("ascii").isprintable() and 0 < len(name) <= _NAME_PADDING
 
 
 def _attr(cursor: Cursor) -> bool:
@@ -76,33 +106,35 @@ def _cpu_map(cursor: Cursor) -> bool:
 
 
 def _schedstat(cursor: Cursor) -> bool:
-    """A time and a CPU before the version."""
+    """A time and a CPU before the version, and zeros behind it (or a domain's number)."""
     cursor.take(12)
-    return cursor.u16() in _VERSIONS
+    return cursor.u16() in _VERSIONS and cursor.u16() < _VERSIONS.stop
 
 
 def _bpf_metadata(cursor: Cursor) -> bool:
+    """A program's name, padded, and a count of keys and values."""
     first, entry = _BPF_METADATA
-    return len(cursor.data) >= first and (len(cursor.data) - first) % entry == 0
+    name = bytes(cursor.take(min(512, cursor.left))).rstrip(b"\0")
+    return len(cursor.data) == first + entry * cursor.u64() and 0 not in name
 
 
 _RULES: dict[int, Rule] = {
     Record.ATTR: _attr,
-    Record.EVENT_TYPE: partial(_text, begins=16),
+    Record.EVENT_TYPE: _event_type,
     Record.BUILD_ID: partial(_text, begins=36),
     69: partial(_counted, entries=(32, 48)),  # ID_INDEX; it tells of guests since perf 6.0
     70: _auxtrace_info,
-    Record.AUXTRACE: partial(_size, sizes=(48,)),
+    Record.AUXTRACE: lambda cursor: auxtrace(cursor.data, cursor.order),
     72: lambda cursor: cursor.u32() == 1,  # AUXTRACE_ERROR; perf inject writes one kind
     73: partial(_counted, entries=(24,)),  # THREAD_MAP
     74: _cpu_map,
     75: partial(_counted, entries=(16,)),  # STAT_CONFIG
-    76: partial(_size, sizes=(48,)),  # STAT
-    77: partial(_size, sizes=(24,)),  # STAT_ROUND
-    Record.EVENT_UPDATE: lambda cursor: cursor.u64() < 16,  # one of four kinds, as of 7.2
-    79: partial(_size, sizes=(32, 56)),  # TIME_CONV
+    76: _stat,
+    77: _stat_round,
+    Record.EVENT_UPDATE: lambda cursor: cursor.u64() < 4,  # a unit, scale, name or CPUs
+    79: _time_conv,
     Record.FEATURE: lambda cursor: cursor.u64() < _MOST_FEATURES,
-    82: partial(_size, sizes=(8,)),  # FINISHED_INIT
+    82: lambda cursor: not cursor.left,  # FINISHED_INIT
     84: _bpf_metadata,
     85: _schedstat,  # SCHEDSTAT_CPU
     86: _schedstat,  # SCHEDSTAT_DOMAIN

@@ -13,7 +13,7 @@ from perfpath.readers.perfdata.events import EventReader
 from perfpath.readers.perfdata.gather import Offsets, words
 from perfpath.readers.perfdata.records import KNOWN, Record
 from perfpath.readers.perfdata.samples import Samples, read_samples
-from perfpath.readers.perfdata.sideband import WANTED, apply_record, note_unknown
+from perfpath.readers.perfdata.sideband import WANTED, apply_record
 from perfpath.readers.perfdata.structure import credible, sized
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class RunReader:
         self._state = state
         self._events = EventReader(state)
         self.duplicates = Duplicates(state.diagnostics)
+        self.refused = 0  # records that weren't what they said, or of unknown types
 
     def read(
         self, buffer: npt.NDArray[np.uint8], records: Chain, base: int, rounds: Sequence[int] = ()
@@ -72,8 +73,7 @@ class RunReader:
         others = others[fine & (kinds[others] != Record.FINISHED_ROUND)]
         unknown = others[~np.isin(kinds[others], KNOWN[0])]
         if len(unknown):
-            first = unknown[0]
-            note_unknown(self._state.diagnostics, int(kinds[first]), f"byte {base + int(at[first])}", len(unknown))
+            self.unknown(int(kinds[unknown[0]]), f"byte {base + int(at[unknown[0]])}", len(unknown))
         others = others[np.isin(kinds[others], WANTED)]
         data = buffer.data
         byteorder = "little" if self._state.order == "<" else "big"
@@ -159,6 +159,7 @@ class RunReader:
 
     def _misnamed(self, kinds: npt.NDArray[np.uint32], at: Offsets) -> None:
         """Records that aren't of the type they say: samples, for all we know."""
+        self.refused += len(at)
         if len(at):
             self._state.diagnostics.note(
                 "misnamed-record",
@@ -190,8 +191,20 @@ class RunReader:
                 "no-attrs", "samples without a description of their event: left out", severity="error", count=count
             )
 
+    def unknown(self, kind: int, where: str, count: int) -> None:
+        """Records of a type that nobody has heard of: events, for all we know."""
+        self.refused += count
+        self._state.diagnostics.note(
+            "unknown-record",
+            "records of a type that perfpath doesn't know: left out",
+            severity="error",
+            count=count,
+            example=f"{where}: type {kind}",
+        )
+
     def malformed(self, example: str) -> None:
         """Count a record that isn't what it says."""
+        self.refused += 1
         self._state.diagnostics.note(
             "malformed-record", "records that can't be what they say: left out", severity="error", example=example
         )

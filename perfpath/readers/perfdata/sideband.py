@@ -18,7 +18,6 @@ from perfpath.readers.perfdata.records import (
 from perfpath.readers.perfdata.tasks import TaskRecord
 
 if TYPE_CHECKING:
-    from perfpath.diagnostics import Diagnostics
     from perfpath.readers.perfdata.layout import SampleLayout
     from perfpath.readers.perfdata.state import State
 
@@ -65,17 +64,6 @@ def read_trailer(data: memoryview, layout: SampleLayout, order: str) -> tuple[Tr
         values.get(SampleType.IDENTIFIER, values.get(SampleType.ID)),
     )
     return trailer, data[:end]
-
-
-def note_unknown(diagnostics: Diagnostics, kind: int, where: str, count: int = 1) -> None:
-    """Records of a type that nobody has heard of: events, for all we know."""
-    diagnostics.note(
-        "unknown-record",
-        "records of a type that perfpath doesn't know: left out",
-        severity="error",
-        count=count,
-        example=f"{where}: type {kind}",
-    )
 
 
 def apply_record(state: State, kind: int, misc: int, data: memoryview, at: int) -> None:

@@ -13,7 +13,6 @@ from perfpath.readers.perfdata.framing import Framing
 from perfpath.readers.perfdata.order import TooManyEventsError
 from perfpath.readers.perfdata.own_records import check
 from perfpath.readers.perfdata.records import KNOWN, RECORD_HEADER_SIZE, Feature, Record
-from perfpath.readers.perfdata.sideband import note_unknown
 from perfpath.readers.perfdata.simpleperf import OWN, Joiner, Own, formats_of
 from perfpath.readers.perfdata.tracing import parse_tracing_data
 
@@ -65,18 +64,24 @@ class Stream:
 
     def _on_run(self, buffer: npt.NDArray[np.uint8], records: Chain, base: int) -> None:
         self.flush()
+        before = self._decoder.refused
         self._decoder.on_run(buffer, records, base)
+        if self._inner is not None and self._decoder.refused > before:
+            self._inner.stop(f"{self._where}byte {base}")
 
     def _on_record(self, kind: int, record: memoryview, payload: memoryview, at: int) -> None:
         if kind in _COMPRESSED and self._inner is None:
-            self._inner = _Decompressed(self._decoder, self._state, self._on_inner, f"{self._where}decompressed ")
+            self._inner = _Decompressed(self._decoder, self._state, self._on_inner, f"{self._where}decompressed ", kind)
             self._framing.on_round = self._inner.on_round
+        before = self._decoder.refused
         try:
             self._apply(kind, record, payload, at)
         except TooManyEventsError:
             raise
         except InputError as error:
             self._decoder.malformed(str(error))
+        if self._inner is not None and self._decoder.refused > before:
+            self._inner.stop(f"{self._where}byte {at}")
 
     def _on_inner(self, kind: int, record: memoryview, payload: memoryview, at: int) -> None:
         if kind in _COMPRESSED:
@@ -89,6 +94,8 @@ class Stream:
         cursor = Cursor(record, state.order, f"{self._where}record of type {kind}", at)
         cursor.take(RECORD_HEADER_SIZE)
         if kind not in _COMPRESSED:
+            if self._inner is not None and self._inner.may_be(record):
+                raise cursor.fail("no such record among compressed ones")
             check(kind, record, state.order, cursor.where, at)
         if kind == Record.ATTR:
             self._attr(record[RECORD_HEADER_SIZE:], cursor.where, at + RECORD_HEADER_SIZE)
@@ -98,14 +105,12 @@ class Stream:
             bit = cursor.u64()
             if bit in set(Feature):
                 apply_feature(state.info, state.diagnostics, bit, record[16:], order=state.order, base=at + 16)
-        elif kind == Record.COMPRESSED and self._inner is not None:
-            self._inner.feed(record[RECORD_HEADER_SIZE:], at)
-        elif kind == Record.COMPRESSED2 and self._inner is not None:
-            self._inner.feed(cursor.take(cursor.u64()), at)
+        elif self._inner is not None and kind in _COMPRESSED:
+            self._inner.take(kind, cursor, at)
         elif state.simpleperf and kind in OWN:
             self._simpleperf(kind, record, at)
         elif kind not in KNOWN[1]:
-            note_unknown(state.diagnostics, kind, f"{self._where}byte {at}")
+            self._decoder.unknown(kind, f"{self._where}byte {at}")
 
     def _simpleperf(self, kind: int, record: memoryview, at: int) -> None:
         """A record that only simpleperf writes."""
@@ -135,8 +140,12 @@ class _Decompressed:
 
     ENOUGH = 1 << 22
 
-    def __init__(self, decoder: RecordDecoder, state: State, on_record: OnRecord, where: str) -> None:
+    def __init__(self, decoder: RecordDecoder, state: State, on_record: OnRecord, where: str, kind: int) -> None:
+        """kind: COMPRESSED or COMPRESSED2, one of which a recording has."""
+        self._kind = kind
+        self._order = state.order
         self._decoder = decoder
+        self._diagnostics = state.diagnostics
         self._framing = Framing(state.order, state.diagnostics, self._on_run, on_record, where=where)
         self._decompressor = Decompressor()
         self._waiting: list[bytes] = []
@@ -144,14 +153,41 @@ class _Decompressed:
         self._total = 0
         self._rounds: list[int] = []
 
-    def feed(self, data: memoryview, at: int) -> None:
-        """Take the data of the compressed record at an offset. Raises InputError where it isn't zstd."""
+    def take(self, kind: int, record: Cursor, at: int) -> None:
+        """Take a compressed record, behind its header, at an offset. Raises InputError where it isn't zstd."""
+        if self._decompressor.stopped:
+            return
+        if kind != self._kind:
+            raise record.fail(f"a compressed record of type {self._kind}, as all before it")
+        size = record.left if kind == Record.COMPRESSED else record.u64()
+        data = record.take(size)
+        if record.left >= 8 or any(record.take(record.left)):
+            raise record.fail("padding to a whole word behind compressed data")
         for piece in self._decompressor.pieces(data, at):
             self._waiting.append(piece)
             self._size += len(piece)
             self._total += len(piece)
             if self._size >= self.ENOUGH:
                 self.flush()
+
+    def may_be(self, record: memoryview) -> bool:
+        """Whether a record of another type is as long as a COMPRESSED2 says: it may be one whose type was damaged.
+
+        Nearly everything else that perf writes comes before the first of them.
+        """
+        cursor = Cursor(record[RECORD_HEADER_SIZE:], self._order, "record")
+        return self._kind == Record.COMPRESSED2 and cursor.left >= 8 and 0 <= cursor.left - 8 - cursor.u64() < 8
+
+    def stop(self, where: str) -> None:
+        """A record that isn't what it says may have been a compressed one: what was behind it would not be the same."""
+        if not self._decompressor.stopped:
+            self._decompressor.stopped = True
+            self._diagnostics.note(
+                "damaged-compression",
+                "a record among the compressed ones is damaged or unknown: what is compressed behind it wasn't read",
+                severity="error",
+                example=where,
+            )
 
     def on_round(self) -> None:
         """A FINISHED_ROUND stands behind what has been fed."""
