@@ -109,6 +109,8 @@ def cut_chains(
     cut = rules.certain_cuts(seen, losses, gap_ns, kernel_thread)
     cut[(cut == rules.START) & (begun.rule >= 0)] = begun.rule[(cut == rules.START) & (begun.rule >= 0)]
     steps = rules.steps_of(seen)
+    queued = _queued(cut, rules.sent_by_another(seen, steps), spots, devices, topology)
+    cut[queued] = rules.JOINED
     same = alike = np.zeros(len(cut), dtype=bool)
     if told is not None:
         same, alike = told.same, told.alike | told.same
@@ -122,7 +124,9 @@ def cut_chains(
     cut[apart & (cut == rules.JOINED)] = rules.IMPOSSIBLE
     steps = replace(steps, strong=steps.strong & ~other & ~apart)
     possible, listed = _possible_steps(cut, spots, devices, topology)
-    nested = listed & steps.nested & (steps.exact | seen.quiet)  # a tunnel that is called like the device below it
+    nested = listed & (
+        queued | (steps.nested & (steps.exact | seen.quiet))
+    )  # a tunnel that is called like the device below it
     wrapped = listed & alike & (rules.since_before(seen.length) != 0)
     loopback = seen.dev == devices.find("lo")  # no packet is forwarded to it or from it
     turned = seen.tx & ~steps.from_tx & (loopback | rules.before(loopback))
@@ -141,7 +145,7 @@ def cut_chains(
     cut[rules.overtaken(seen, steps, cut) & ~waited & ~alike] = rules.OVERTAKEN
     moved = seen.cpu != rules.before(seen.cpu)
     doubtful = seen.tx & ~steps.from_tx & (~steps.exact | moved | (steps.gap > DOUBTFUL_GAP_NS)) & ~alike
-    doubtful |= rules.may_ask(seen, steps) & ~alike
+    doubtful |= (queued | rules.may_ask(seen, steps)) & ~alike
     doubtful |= rules.hardly_one(seen, steps) & ~alike
     place = seen.dev.astype(narrow(len(devices) * len(HOP_NAMES))) * len(HOP_NAMES) + seen.kind
     first = np.maximum.accumulate(np.where(cut != rules.JOINED, np.arange(len(cut), dtype=narrow(len(cut))), 0))
@@ -203,6 +207,22 @@ def _possible_steps(cut: Array, spots: Spots, devices: Names, topology: Topology
     return possible, listed
 
 
+def _queued(cut: Array, may_be: Array, spots: Spots, devices: Names, topology: Topology | None) -> Array:
+    """Hops that a process sent, maybe in emptying the queue of the device above, as somebody else does on its CPU."""
+    result = np.zeros(len(cut), dtype=bool)
+    asked = np.flatnonzero(may_be & (cut == rules.PROCESS_RULE))
+    if topology is None or not len(asked):
+        return result
+    pairs = spots.of[asked - 1].astype(np.int64) * len(spots) + spots.of[asked]
+
+    def answer(pair: int) -> int:
+        seen = _pair(pair, spots, devices)
+        return int(seen is not None and topology.queues(*seen))
+
+    result[asked] = looked_up(pairs, len(spots) ** 2, answer) == 1
+    return result
+
+
 def looked_up(keys: Array, limit: int, answer: Callable[[int], int]) -> Array:
     """The answer for each key, asked once for each distinct one."""
     if limit <= _DENSE_PAIRS**2:
@@ -216,19 +236,33 @@ def looked_up(keys: Array, limit: int, answer: Callable[[int], int]) -> Array:
 
 
 def _step(pair: int, spots: Spots, devices: Names, topology: Topology) -> int:
-    first, second = divmod(pair, len(spots))
-    name, to = devices[spots.dev[first]], devices[spots.dev[second]]
-    if name is None or to is None:
+    seen = _pair(pair, spots, devices)
+    if seen is None:
         return UNLISTED
-    here = Seen(name, bool(IS_TX[spots.kind[first]]), int(spots.era[first]))
-    there = Seen(to, bool(IS_TX[spots.kind[second]]), int(spots.era[second]))
+    here, there = seen
     if not topology.candidates(here.name, here.era) or not topology.candidates(there.name, there.era):
         return UNLISTED
     steps = topology.steps(here, there)
     if any(steps.values()):
         return LISTED
-    ends = () if there.tx or not here.tx else (*steps, *(each.number for each in topology.candidates(to, there.era)))
+    ends = (
+        ()
+        if there.tx or not here.tx
+        else (*steps, *(each.number for each in topology.candidates(there.name, there.era)))
+    )
     return NO_WAY if topology.lost.isdisjoint(ends) else UNLISTED
+
+
+def _pair(pair: int, spots: Spots, devices: Names) -> tuple[Seen, Seen] | None:
+    """The two places of a step, None where one has no name."""
+    first, second = divmod(pair, len(spots))
+    name, to = devices[spots.dev[first]], devices[spots.dev[second]]
+    if name is None or to is None:
+        return None
+    return (
+        Seen(name, bool(IS_TX[spots.kind[first]]), int(spots.era[first])),
+        Seen(to, bool(IS_TX[spots.kind[second]]), int(spots.era[second])),
+    )
 
 
 def kernel_threads(comms: Names, codes: Array, context: Array) -> Array:

@@ -17,7 +17,7 @@ from perfpath.journeys.pair import Pairs, chance, paired, unrivalled
 from perfpath.journeys.paths import Chains, grouped
 from perfpath.journeys.settle import settled, verdicts
 from perfpath.journeys.sightings import OF_CHAINS, OF_SIGHTINGS, Sightings, sighted
-from perfpath.tables import distinct
+from perfpath.tables import among, distinct
 
 if TYPE_CHECKING:
     from perfpath.firstbytes import FirstBytes
@@ -32,7 +32,8 @@ LOSS_MARGIN_NS = 100_000
 """A loss so soon after a packet's last hop, or before its first, may have taken more of its hops."""
 
 NO_START = (rules.LOSS, rules.LENGTH)  # after these the first hop seen may not be the packet's first
-KNOWN_BY = ("", locate.KERNEL, locate.SOCKET, locate.CONTEXT, locate.LINK)
+ASKING = "question"  # context, of what is as long as a question for a neighbour
+KNOWN_BY = ("", locate.KERNEL, locate.SOCKET, locate.CONTEXT, locate.LINK, ASKING)
 
 
 @dataclass(slots=True)
@@ -279,7 +280,9 @@ class _Placing:
             time = seen.time[sent]
             sent = sent[~self.losses.overlap(time - LOSS_MARGIN_NS, time, seen.cpu[sent])]
         netns = self.observed["task_netns"][seen.rows[sent]].astype(np.int64)
-        known[sent] = np.where(netns != 0, netns | KNOWN_BY.index(locate.CONTEXT) << 32, 0)
+        asks = among(seen.length[sent], rules.NEIGHBOUR + rules.ETHERNET)
+        by = np.where(asks, KNOWN_BY.index(ASKING), KNOWN_BY.index(locate.CONTEXT))
+        known[sent] = np.where(netns != 0, netns | by << 32, 0)
         told = np.flatnonzero(self.told)
         known[told] = self.told[told] | KNOWN_BY.index(locate.LINK) << 32
         return known
@@ -291,7 +294,7 @@ class _Placing:
         texts = self.observed.names["dev"]
         spots = self.spots.of[hops]
         return tuple(
-            locate.Step(texts[dev], tx, era, known & 0xFFFFFFFF, KNOWN_BY[known >> 32], firm)
+            _step(texts[dev], tx, era, known, firm)
             for dev, tx, era, known, firm in zip(
                 self.spots.dev[spots].tolist(),
                 IS_TX[self.spots.kind[spots]].tolist(),
@@ -323,6 +326,12 @@ class _Placing:
         for each in positions:
             cut[each] = rules.IMPOSSIBLE
         return bool(positions)
+
+
+def _step(dev: str | None, tx: bool, era: int, known: int, firm: bool) -> locate.Step:
+    by = KNOWN_BY[known >> 32]
+    asks = by == ASKING
+    return locate.Step(dev, tx, era, known & 0xFFFFFFFF, locate.CONTEXT if asks else by, firm, asks)
 
 
 def _complete(seen: Sightings, cut: Array, chains: Chains, losses: Losses) -> Array:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from perfpath.journeys.topology import SHARED, TUNNELS, Seen
+from perfpath.journeys.topology import SHARED, TUNNELS, Seen, routing
 from perfpath.journeys.unlisted import widened
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class Step:
 
     netns: the namespace that is known beforehand, 0 for none; by: the evidence for it.
     firm: that it is one packet's with the hop before is certain enough to tell where it is.
+    asks: it may be a question for a neighbour, which the namespace below asks where that routes what was sent.
     """
 
     dev: str | None
@@ -36,6 +37,7 @@ class Step:
     netns: int = 0
     by: str = ""
     firm: bool = True
+    asks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class Locator:
     topology: Topology | None
     _steps_known: bool = True
     _solved: dict[tuple[Step, ...], Located] = field(default_factory=dict)
-    _below: dict[int, frozenset[int]] = field(default_factory=dict)
+    _below: dict[tuple[int, bool], frozenset[int]] = field(default_factory=dict)
 
     def know_steps(self, known: bool) -> None:
         """Whether all hops are recorded: where some kinds are missing, steps between the others say nothing."""
@@ -144,32 +146,33 @@ class Locator:
         return domains
 
     def _fits(self, place: Place, step: Step) -> bool:
-        return place.netns == step.netns or (step.by == CONTEXT and place.number in self._nested(step.netns))
+        return place.netns == step.netns or (step.by == CONTEXT and place.number in self._nested(step.netns, step.asks))
 
     def _lists(self, netns: int, era: int) -> bool:
         """Whether the inventory has interfaces that a namespace had in an era."""
         return self.topology is not None and self.topology.lists(netns, era)
 
-    def _nested(self, netns: int) -> frozenset[int]:
+    def _nested(self, netns: int, asks: bool) -> frozenset[int]:
         """Interfaces of other namespaces that a process of a namespace sends through in its own context.
 
         Of a packet that a macvlan or tunnel device had to segment, only the pieces further down are seen.
         """
-        if netns not in self._below:
-            self._below[netns] = frozenset(self._below_of(netns))
-        return self._below[netns]
+        if (netns, asks) not in self._below:
+            self._below[netns, asks] = frozenset(self._below_of(netns, asks))
+        return self._below[netns, asks]
 
-    def _below_of(self, netns: int) -> set[int]:
+    def _below_of(self, netns: int, asks: bool) -> set[int]:
         assert self.topology is not None  # noqa: S101 - for the type checker: only asked about candidates
         everywhere = self.topology.places
         waiting = [place for place in everywhere if place.netns == netns]
         found = {place.number for place in waiting}
         while waiting:
             place = waiting.pop()
-            if place.kind in SHARED:  # these hand on the very packet they were given
+            other = asks and routing(place)
+            if place.kind in SHARED and not other:  # these hand on the very packet they were given
                 continue
             reach = self.topology.onward(place, tx=True, to_tx=True)
-            if reach.anywhere and place.kind in TUNNELS - {"wireguard"}:  # that one sends in a kernel thread
+            if reach.anywhere and (other or place.kind in TUNNELS - {"wireguard"}):  # that one sends in a kernel thread
                 return {each.number for each in everywhere if each.netns != netns}
             if not reach.anywhere and not reach.nowhere:
                 new = [place for place in everywhere if place.number not in found and place in reach]
@@ -251,7 +254,7 @@ class Locator:
         """A hop at an interface the inventory doesn't have."""
         if not step.netns or self.topology is None:
             return Spot()
-        if step.by == CONTEXT and self._lists(step.netns, step.era):
+        if step.by == CONTEXT and (step.asks or self._lists(step.netns, step.era)):
             return Spot()  # it has no such interface: the socket was of another namespace, or the inventory is old
         return Spot(step.netns, self.topology.called(step.netns, step.era), step.by)
 

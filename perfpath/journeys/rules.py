@@ -277,6 +277,12 @@ def may_ask(seen: Sightings, steps: Steps) -> Array:
     return result
 
 
+def sent_by_another(seen: Sightings, steps: Steps) -> Array:
+    """Hops that a process sends, after the same address was sent on another CPU, as long."""
+    again: Array = steps.from_tx & seen.tx & (seen.context == PROCESS) & (seen.cpu != before(seen.cpu))
+    return again & steps.exact
+
+
 def sent_on_unknown(seen: Sightings, steps: Steps) -> Array:
     """Hops that send what was received, or anew: nothing says whether a process or a softirq did it, as in a text."""
     unknown: Array = seen.follows & seen.tx & ~steps.from_tx & (seen.context == UNKNOWN)

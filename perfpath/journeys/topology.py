@@ -21,6 +21,7 @@ STACKED = frozenset({"vlan", "macvlan", "macvtap", "ipvlan", "ipvtap", "macsec"}
 SHARED = frozenset({"macvlan", "macvtap", "ipvlan", "ipvtap"})  # these hand packets to each other and to that device
 IPVLAN = frozenset({"ipvlan", "ipvtap"})
 MACVLAN = SHARED - IPVLAN
+TAPS = frozenset({"macvtap", "ipvtap"})  # these have a queue as soon as they are up
 BONDS = frozenset({"bond", "team"})
 MASTERS = BONDS | {"bridge"}
 ENDS = frozenset({"", "tun", "dummy", "nlmon"})  # what is sent there has left the network stack
@@ -199,6 +200,16 @@ class Topology:
                 for place in self.candidates(seen.name, seen.era)
             }
         return self._steps[seen, to]
+
+    def queues(self, seen: Seen, to: Seen) -> bool:
+        """Whether a packet sent at the one may have waited in a queue there before it is sent at the other.
+
+        Whoever sends next empties the queue (__dev_xmit_skb, qdisc_run): that may be another process.
+        """
+        return any(
+            steps and (self.places[number].kind in TAPS or "qdisc" in self.places[number].interface.details)
+            for number, steps in self.steps(seen, to).items()
+        )
 
     def possible(self, place: Place, tx: bool, to: Place, to_tx: bool) -> bool:
         """Whether a packet seen at the one place can be seen at the other next."""
@@ -479,6 +490,11 @@ def _steady(place: Place) -> bool:
 def _bridging(place: Place) -> bool:
     """Whether a macvlan hands frames to its neighbours, as far as anybody knows."""
     return place.kind in MACVLAN and place.interface.details.get("mode", "bridge") == "bridge"
+
+
+def routing(place: Place) -> bool:
+    """Whether an ipvlan has its packets routed in the namespace below, which asks for neighbours in its own name."""
+    return place.kind in IPVLAN and place.interface.details.get("mode", "l3") != "l2"
 
 
 def _numbers(places: Iterable[Place]) -> frozenset[int]:

@@ -20,8 +20,9 @@ class Interface:
         0 for none or unknown.
     peer, peer_netns: the other end of a veth (or netkit) pair, verified from both ends; 0 where unknown.
     details: what the kind has beyond that, such as {"vlan_id": 5, "vxlan_id": 42, "mode": "bridge"}, `port_of` and
-        `port_state` of a port, `carrier` False where up without carrier, and `underlay_netns`: the namespace (inode)
-        in which a tunnel's packets go on, where that is another one (0: unknown which).
+        `port_state` of a port, `carrier` False where up without carrier, `qdisc` of a virtual device that has a queue,
+        and `underlay_netns`: the namespace (inode) in which a tunnel's packets go on, where that is another one (0:
+        unknown which).
     born_ns, gone_ns: as a namespace's.
     """
 

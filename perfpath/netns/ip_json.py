@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from perfpath.errors import InventoryError
 from perfpath.escape import visible
 from perfpath.netns.inventory import Inventory, Namespace
-from perfpath.netns.links import Link, lower_of
+from perfpath.netns.links import Link, lower_of, queue_of
 from perfpath.netns.peers import Atlas, Look
 
 if TYPE_CHECKING:
@@ -177,6 +177,7 @@ def _link(value: dict[str, Any], by_name: dict[str, int]) -> Link:
     flags = flags if isinstance(flags, list) else []
     link = by_name.get(_text(value, "link")) or _number(value, "link_index")
     below = by_name.get(_text(data, "link"), 0)
+    queue = queue_of(kind, _text(value, "qdisc"))
     return Link(
         value["ifindex"],
         value["ifname"],
@@ -187,7 +188,7 @@ def _link(value: dict[str, Any], by_name: dict[str, int]) -> Link:
         by_name.get(_text(value, "master"), 0),
         lower_of(link, kind, value["ifindex"], nsid, below),
         nsid,
-        _details(kind, data, info, flags, by_name),
+        _details(kind, data, info, flags, by_name) | ({"qdisc": queue} if queue else {}),
     )
 
 

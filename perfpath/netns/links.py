@@ -23,7 +23,7 @@ IFINFO = struct.Struct("=BxHiII")  # family, device type, index, flags, change
 IFADDR = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, index
 
 IFF_UP, IFF_LOWER_UP = 0x1, 0x10000
-IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_LINKINFO = 1, 3, 4, 5, 10, 18
+IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_QDISC, IFLA_MASTER, IFLA_LINKINFO = 1, 3, 4, 5, 6, 10, 18
 IFLA_EXT_MASK, IFLA_LINK_NETNSID, IFLA_TARGET_NETNSID = 29, 37, 46
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
 SKIP_STATISTICS = 1 << 3  # RTEXT_FILTER_SKIP_STATS: nobody here asks for counters
@@ -32,6 +32,7 @@ NETNSA_NSID, NETNSA_FD = 1, 3
 
 # Kinds whose IFLA_LINK always is the device they sit on.
 STACKED = frozenset({"vlan", "macvlan", "macvtap", "ipvlan", "ipvtap", "macsec"})
+NO_QUEUE = frozenset({"", "noqueue", "noop"})  # what is sent there goes on at once; noop: the device is down
 PAIRS = frozenset({"veth", "netkit"})  # kinds of which IFLA_LINK is the other end, not a device below
 
 
@@ -108,6 +109,9 @@ def link_from(body: bytes) -> Link:
     )
     if flags & IFF_UP and not flags & IFF_LOWER_UP:
         details["carrier"] = False
+    queue = queue_of(kind, _text(given.get(IFLA_QDISC, b"")))
+    if queue:
+        details["qdisc"] = queue
     nsid = _signed(given, IFLA_LINK_NETNSID)
     return Link(
         ifindex,
@@ -121,6 +125,11 @@ def link_from(body: bytes) -> Link:
         nsid,
         details,
     )
+
+
+def queue_of(kind: str, qdisc: str) -> str:
+    """The queueing discipline of a virtual device that has one, "" for none; hardware always has."""
+    return "" if not kind or qdisc in NO_QUEUE else qdisc
 
 
 def lower_of(link: int | None, kind: str, ifindex: int, nsid: int | None, below: object = 0) -> int:

@@ -20,6 +20,7 @@ from perfpath.netns.links import PAIRS, STACKED, Link
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+IPVLANS = frozenset({"ipvlan", "ipvtap"})  # never below one another (ipvlan_link_new)
 MANY = 3  # more candidates than this are worth a question that only puts them in order
 
 
@@ -129,7 +130,7 @@ class Atlas:
                     settled = True
 
     def _interface(self, look: Look, link: Link) -> Interface:
-        there = look.inum if link.nsid is None else self.meaning.get((look.inum, link.nsid), 0)
+        there = self._there(look.inum, link)
         paired = link.kind in PAIRS
         peer = link.link if paired and self._is_peer(look.inum, link, there) else 0
         lower = 0 if paired or (link.nsid is None and link.link == link.ifindex) else link.link
@@ -152,6 +153,22 @@ class Atlas:
             tuple(look.addresses.get(link.ifindex, ())),
             details,
         )
+
+    def _there(self, inum: int, link: Link) -> int:
+        """The namespace that the link points to, 0 for unknown.
+
+        Of an ipvtap the kernel never says that it is another one (drivers/net/ipvlan/ipvtap.c has no get_link_net); its
+        hardware address is the one of the device below.
+        """
+        if link.nsid is not None:
+            return self.meaning.get((inum, link.nsid), 0)
+        if link.kind not in STACKED or not link.link:
+            return inum
+        having = [each for each in self._having.get(link.link, []) if each == inum or link.kind == "ipvtap"]
+        if link.kind == "ipvtap":
+            below = {each: self.links[each, link.link] for each in having}
+            having = [each for each, it in below.items() if it.mac == link.mac and it.kind not in IPVLANS]
+        return having[0] if len(having) == 1 else 0
 
     def _is_peer(self, inum: int, link: Link, there: int) -> bool:
         """Whether the link pointed to is such an end too and points back here."""

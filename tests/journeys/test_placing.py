@@ -77,6 +77,45 @@ def test_macvlans_that_keep_to_themselves(mode: str, senders: int) -> None:
     assert [len((each or "").split(",")) for each in result.hops.texts("candidates")] == [senders, 2]
 
 
+def test_whoever_sends_next_empties_the_queue_of_a_macvtap() -> None:
+    """As found on Linux 6.18: what one ping had put into it was sent below by another one, on another CPU.
+
+    That is one packet's way, and no evidence of where the other ping is.
+    """
+    queued = [replace(hop(0, TX, 98, flags=PROCESS, task=BOX), tid=7)]
+    queued.append(replace(hop(3, TX, 98, flags=PROCESS, task=BOX + 1), tid=8, cpu=1))
+    queued.append(replace(hop(5, RX, 84, flags=PROCESS, task=BOX + 1), tid=8, cpu=1))
+    taps = macvlans(2)
+    for kind, journeys, second in (("macvtap", 1, 0), ("macvlan", 2, BOX + 1)):
+        spaces = [
+            replace(each, interfaces=tuple(replace(one, kind=kind) for one in each.interfaces))
+            if each.inum >= BOX
+            else each
+            for each in taps.namespaces
+        ]
+        result = follow(table_of(queued), replace(taps, namespaces=tuple(spaces)), Diagnostics())
+        assert len(result.journeys) == journeys
+        assert places(result)[:2] == [BOX, second]
+
+
+@pytest.mark.parametrize(("mode", "length", "found"), [("l3", 42, 0), ("l3", 98, BOX), ("l2", 42, BOX), ("", 86, 0)])
+def test_a_routing_ipvlan_has_neighbours_asked_for_below(mode: str, length: int, found: int) -> None:
+    """As found on Linux 6.12: in the context of a process in a box, the question left by the device below."""
+    boxes = macvlans(2)
+    spaces = [
+        replace(
+            each,
+            interfaces=tuple(
+                replace(one, kind="ipvlan", details={"mode": mode} if mode else {}) if one.kind == "macvlan" else one
+                for one in each.interfaces
+            ),
+        )
+        for each in boxes.namespaces
+    ]
+    table = table_of([hop(0, TX, length, flags=PROCESS, task=BOX)])
+    assert places(follow(table, replace(boxes, namespaces=tuple(spaces)), Diagnostics())) == [found]
+
+
 def node(netns: int, pod: int, tap: str) -> tuple[Namespace, ...]:
     """A bridge with a tap and a pod's veth on it."""
     ports = (Interface(netns, 2, tap, "tun", master=4), veth(netns, 3, "veth0", pod, 2, master=4))

@@ -79,6 +79,8 @@ def check_details(interface: Interface, told: dict[str, Any]) -> None:
         assert details["mode"] == data["mode"]
     if interface.kind == "tun":
         assert details["mode"] == data["type"]
+    queue = told["qdisc"] if interface.kind and told["qdisc"] not in {"noqueue", "noop"} else None
+    assert details.get("qdisc") == queue
     assert details.get("port_of") == info.get("info_slave_kind")
     assert details.get("port_state") == info.get("info_slave_data", {}).get("state")
 

@@ -86,6 +86,16 @@ def test_a_link_as_the_kernel_writes_it() -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "qdisc", "wanted"),
+    [("macvtap", "fq_codel", "fq_codel"), ("veth", "noqueue", None), ("tun", "noop", None), ("", "mq", None)],
+)
+def test_which_virtual_devices_have_a_queue(kind: str, qdisc: str, wanted: str | None) -> None:
+    info = attribute(1, kind.encode() + b"\0")
+    body = IFINFO.pack(0, 1, 9, 0x10001, 0) + packed({3: b"x\0", 6: qdisc.encode() + b"\0", 18: info})
+    assert link_from(body).details.get("qdisc") == wanted
+
+
+@pytest.mark.parametrize(
     ("link", "kind", "nsid", "below", "wanted"),
     [
         (5, "veth", 0, 0, 5),

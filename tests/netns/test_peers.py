@@ -123,3 +123,21 @@ def test_an_end_that_does_not_point_back_is_none() -> None:
     assert ends_found(Atlas(looks)) == {}
     loop = [Look(1, [Link(2, "a", "veth", link=2)])]
     assert ends_found(Atlas(loop)) == {}
+
+
+def test_below_an_ipvtap_is_what_has_its_hardware_address() -> None:
+    """As Linux 6.12 tells it: the number of the device below, and nothing of the namespace that one is in."""
+    below, tap = Link(2, "eth0", "veth", mac="be:5e"), Link(3, "eth0", "ipvtap", mac="be:5e", link=2)
+    sibling = Link(2, "eth0", "ipvtap", mac="be:5e", link=2, nsid=0)
+
+    def lower_netns(*looks: Look) -> int:
+        return Atlas(looks).interfaces(looks[0].inum)[0].lower_netns
+
+    box, host = Look(1, [tap, Link(2, "eth1", "veth", mac="00:01")]), Look(7, [below])
+    assert lower_netns(box, host, Look(8, [sibling]), Look(9, [Link(2, "eth0", mac="00:02")])) == 7
+    assert lower_netns(box, host, Look(8, [below])) == 0
+    assert lower_netns(box) == 0
+    assert lower_netns(Look(1, [tap, below])) == 1
+    macvlan = Link(3, "eth0", "macvlan", mac="be:5f", link=2)
+    assert lower_netns(Look(1, [macvlan]), host) == 0
+    assert lower_netns(Look(1, [macvlan, below]), host) == 1
