@@ -17,6 +17,7 @@ from perfpath.journeys.tracker import AMBIGUOUS, Result, Update
 from perfpath.packets.describe import Describer
 from perfpath.packets.wrapping import Wrappings
 from perfpath.render import open_output
+from perfpath.render.quantities import duration
 
 if TYPE_CHECKING:
     import argparse
@@ -164,8 +165,11 @@ class Results:
         hops = self._wrappings.told(result.hops)
         return Result(hops, self._describer.described(result.journeys, hops))
 
-    def finish(self, diagnostics: Diagnostics) -> None:
-        """Show the summary. Raises UsageError where contents were asked for and no packet's were known."""
+    def finish(self, diagnostics: Diagnostics, *, late_ns: int = 0) -> None:
+        """Show the summary. Raises UsageError where contents were asked for and no packet's were known.
+
+        late_ns: how long after they happened hops were shown at most, where that shall be said.
+        """
         selector = self._selector
         if selector.wanted.content and selector.undecided:
             if not self._packets:
@@ -195,6 +199,8 @@ class Results:
                     count=self._following.late,
                     advice="--all shows all packets",
                 )
+        if late_ns:
+            remarks.append(f"shown up to {duration(late_ns)} late")
         seen = None if selector.wanted.everything else selector.seen
         self._output.finish(diagnostics, seen, verbose=self._verbose, remarks=remarks)
 

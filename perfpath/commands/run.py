@@ -7,7 +7,7 @@ import os
 import sys
 from contextlib import ExitStack, closing
 from pathlib import Path
-from time import monotonic
+from time import monotonic, monotonic_ns
 from typing import TYPE_CHECKING, TextIO
 
 from perfpath import tracepoints
@@ -46,6 +46,7 @@ NO_CONTENTS = (
 )
 GIVING_BACK = 5.0  # seconds between two times that freed memory is given back
 BEHIND = 1 << 19  # so many bytes at once mean that perf waited for us: then nothing is done twice
+LATE_NS = 1_000_000_000  # what is shown so long after it happened wasn't shown as it happened
 SILENCE = 0.025  # seconds without a byte from perf after which what it gave is shown without waiting for more
 
 
@@ -223,6 +224,7 @@ class Live:
         self._version = -1
         self._rested = 0.0  # until then, more packets than a few thousand wait to be looked at
         self._behind = False
+        self._late = Lateness()
         symbols = Kallsyms()
         symbols.begin()
         warm_up()
@@ -280,7 +282,9 @@ class Live:
         if len(events):
             began = monotonic()
             soon = began >= self._rested and not self._behind
-            self._results.update(self._tracker.feed(events, soon=soon))
+            update = self._tracker.feed(events, soon=soon)
+            self._results.update(update)
+            self._late.see(events, update.open)
             ended = monotonic()
             self._rested = ended + (ended - began)  # half of the time is for reading, whatever comes
 
@@ -294,8 +298,27 @@ class Live:
         self._know()
         self._results.result(self._tracker.close())
         diagnostics.absorb(self._session.diagnostics)
-        self._results.finish(diagnostics)
+        late = self._late.most_ns if self._decoder.info.monotonic else 0
+        self._results.finish(diagnostics, late_ns=late if late >= LATE_NS else 0)
         return diagnostics
+
+
+class Lateness:
+    """How long after it happened what was seen was shown. most_ns: at most, for times that are CLOCK_MONOTONIC."""
+
+    def __init__(self) -> None:
+        self.most_ns = 0
+        self._since: int | None = None  # the time of the first event that waits
+        self._shown: object = None
+
+    def see(self, events: Table, shown: object) -> None:
+        """The next events, and what is shown now: the same as before where they wait to be looked at."""
+        first = int(events["time_ns"][0])
+        self._since = first if self._since is None else min(self._since, first)
+        if shown is not self._shown:
+            self._shown = shown
+            self.most_ns = max(self.most_ns, monotonic_ns() - self._since)
+            self._since = None
 
 
 def probing(plan: Plan) -> bool:

@@ -58,3 +58,22 @@ def test_where_it_is_shown_live(verb: tuple[str, ...], tmp_path: Path) -> None:
     status, said = overrun(*verb, *options, folder=tmp_path)
     assert status == 3
     assert SAID in said
+
+
+def test_what_is_shown_late_is_said_to_be(tmp_path: Path) -> None:
+    """perfpath is stopped while the command goes on."""
+    argv = [PERFPATH, "--format", "plain", "-o", "hops", "ping", "-i", "0.1", "127.0.0.1"]
+    with subprocess.Popen(argv, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stdout
+        while "icmp_seq=3 " not in run.stdout.readline():
+            assert run.poll() is None
+        os.kill(run.pid, signal.SIGSTOP)
+        while "icmp_seq=25 " not in run.stdout.readline():
+            assert run.poll() is None
+        os.kill(run.pid, signal.SIGCONT)
+        while "icmp_seq=40 " not in run.stdout.readline():
+            assert run.poll() is None
+        run.send_signal(signal.SIGTERM)
+        _, said = run.communicate(timeout=60)
+    assert "shown up to " in said, said
+    assert " s late" in said
