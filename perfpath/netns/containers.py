@@ -31,6 +31,7 @@ CGROUPS = tuple(
         ("docker", r"(?:/docker/|/docker-)ID"),
         ("containerd", r"(?:/cri-containerd-|/nerdctl-|/)ID"),
         ("lxc", r"/(?:lxc\.payload[./]|lxc/)([^/\n]+)"),
+        ("nspawn", r"/(?:machine-([^/\n]+)\.scope|systemd-nspawn@([^/\n]+)\.service)"),
     )
 )
 
@@ -64,7 +65,8 @@ def container_of(cgroup: str) -> tuple[str, str] | None:
         found: dict[tuple[int, int], tuple[str, str]] = {}
         for runtime, pattern in CGROUPS:
             for match in pattern.finditer(line):
-                found.setdefault(match.span(1), (runtime, match[1]))
+                group = match.lastindex or 0
+                found.setdefault(match.span(group), (runtime, match[group]))
         if found and (inmost is None or len(found) > inmost[0]):
             inmost = (len(found), *found[max(found)])
     return None if inmost is None else inmost[1:]
@@ -107,6 +109,8 @@ class Containers:
         """The short id where nobody tells the name."""
         if runtime == "lxc":
             return identity, runtime
+        if runtime == "nspawn":  # systemd.unit(5): what isn't allowed in a unit's name is \xHH there
+            return re.sub(r"\\x([0-9a-f]{2})", lambda code: chr(int(code[1], 16)), identity), runtime
         name = self._answer(runtime).get(identity, "") if self.ask else ""
         return name or identity[:SHORT_ID], runtime
 

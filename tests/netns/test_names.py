@@ -53,6 +53,9 @@ POD = "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod8c1f_x.sli
         ("0::/lxc.payload.web/init.scope\n", ("lxc", "web")),
         (f"0::/lxc.payload.web/docker/{ID}\n", ("docker", ID)),
         ("4:memory:/lxc/web\n", ("lxc", "web")),
+        ("0::/machine.slice/machine-one\\x2dtwo.scope/payload/init.scope\n", ("nspawn", "one\\x2dtwo")),
+        ("0::/machine.slice/systemd-nspawn@web.service/payload\n", ("nspawn", "web")),
+        (f"0::/machine.slice/machine-libpod_pod_{OTHER}.slice/libpod-{ID}.scope\n", ("podman", ID)),
         ("0::/init.scope\n", None),
         ("0::/user.slice/user-0.slice/session-1.scope\n", None),
         (f"0::/machine.slice/libpod-conmon-{ID}.scope\n", None),
@@ -226,6 +229,8 @@ def test_lxc_and_nspawn(host: Host) -> None:
     host.keeper(24, "/usr/bin/systemd-nspawn", "-D", "/srv/root")
     host.process(34, "systemd", parent=24)
     assert host.name(pids=[34]) == ("systemd[34]", "process")
+    host.process(35, "systemd", "0::/machine.slice/machine-one\\x2dtwo.scope/payload\n", parent=24)
+    assert host.name(pids=[35]) == ("one-two", "nspawn")  # by systemd's documents
 
 
 def test_a_namespace_that_was_made_in_a_container_is_not_the_containers(host: Host) -> None:
