@@ -143,6 +143,41 @@ def test_skb_events_of_ftrace_get_their_category() -> None:
     assert (table["skbaddr"][0], table["protocol"][0]) == (0x61253874, 2048)
 
 
+@pytest.mark.parametrize(
+    ("printed", "location", "reason"),
+    [
+        ("location=nft_do_chain+0x3e8 reason: NETFILTER_DROP", "nft_do_chain+0x3e8", "NETFILTER_DROP"),
+        ("location=nft_do_chain+0x40f [nf_tables] reason: NO_SOCKET", "nft_do_chain+0x40f [nf_tables]", "NO_SOCKET"),
+        ("location=0xffffffff81f63638 reason: TCP_CSUM", "0xffffffff81f63638", "TCP_CSUM"),
+        ("location=0xffffffff81f63638", "0xffffffff81f63638", None),  # before Linux 5.17
+        ("location=00000000b6f2a1c9 reason: NOT_SPECIFIED", "0x00000000b6f2a1c9", "NOT_SPECIFIED"),  # ftrace, hashed
+        ("location=(nil) reason: NOT_SPECIFIED", None, "NOT_SPECIFIED"),
+    ],
+)
+def test_where_and_why_a_packet_was_dropped(printed: str, location: str | None, reason: str | None) -> None:
+    line = f"  x 1 [000]  1.000000: skb:kfree_skb: skbaddr=0xffff888100000001 rx_sk=(nil) protocol=2048 {printed}\n"
+    table, decoder = _decoded(line.encode() * 40)  # many are read in bulk
+    assert len(table) == 40
+    told = [set(table.texts(name)) if name in table else {None} for name in ("location", "reason")]
+    assert told == [{location}, {reason}]
+    assert ("untold-drops" in decoder.diagnostics.notes) == (location is None)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"     0.000 z/1 skb:kfree_skb(skbaddr: 0xffff8881, location: 0xffffffff81f6, protocol: 2048, reason: 7)",
+        b"  x-1 [000]  1.000000: kfree_skb: skbaddr=0xffff8881 location=0xffffffff81f6 protocol=2048 reason=0x7",
+    ],
+)
+def test_a_reason_without_its_name_is_no_reason(line: bytes) -> None:
+    """perf trace's own style and trace-cmd -R have numbers, which mean something else on each kernel."""
+    table, decoder = _decoded(line + b"\n")
+    assert table.texts("event") == ["skb:kfree_skb"]
+    assert "reason" not in table
+    assert decoder.diagnostics.notes["untold-drops"].count == 1
+
+
 def test_null_pointers() -> None:
     table, _ = _decoded(b"  x 1 [000]  1.000000: skb:kfree_skb: skbaddr=(nil) rx_sk=(nil) protocol=2048 location=f\n")
     assert table["skbaddr"].tolist() == [0]

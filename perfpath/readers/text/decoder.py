@@ -14,6 +14,7 @@ from perfpath.firstbytes import FirstBytes
 from perfpath.readers.recording import Info
 from perfpath.readers.text.bulk import Bulk
 from perfpath.readers.text.chunk import Chunk
+from perfpath.readers.text.fields import DROP
 from perfpath.readers.text.header import read_comment
 from perfpath.readers.text.lines import parse_line
 from perfpath.readers.text.losses import LossLog
@@ -136,6 +137,7 @@ class TextDecoder:
         self._losses.see(rows, losses)
         self._count(rows.format)
         table = rows.table()
+        self._count_untold(table)
         self._span(table)
         self._order.add(self._renamed(table))
 
@@ -232,6 +234,21 @@ class TextDecoder:
         elif not formats:
             formats = {name.removeprefix("# ") for name in self._formats}
         self.info.format = formats.pop() if len(formats) == 1 else "mixed text"
+
+    def _count_untold(self, table: Table) -> None:
+        """In perf trace's own style a drop's reason is a number, whose meaning is each kernel's own."""
+        if (code := self.names["event"].find(DROP)) < 0 or not len(table):
+            return
+        drops = (table["event"] == code) & (table["protocol"] != 0)
+        if "location" in table:
+            drops &= table["location"] < 0
+        if count := int(np.count_nonzero(drops)):
+            self.diagnostics.note(
+                "untold-drops",
+                "freed packets of which this text tells neither place nor reason: not taken for drops",
+                count=count,
+                advice="record with perf record, or print with perf trace --libtraceevent_print",
+            )
 
     def _span(self, table: Table) -> None:
         if not len(table):

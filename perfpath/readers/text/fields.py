@@ -33,6 +33,9 @@ _BEAUTY_START = re.compile(rb"\w+: ")
 _PAIR = re.compile(rb"(?:^|[ ,(])(\w+)[=:] ?([^ ,]*)")
 _ASSIGNED = re.compile(rb"(?:^|[ (])(\w+)=([^ ]*)")
 _NULL = {b"(nil)", b"(null)"}
+DROP = "skb:kfree_skb"
+_LOCATION = re.compile(rb"location=(\S+(?: \[[^]]*\])?)(?: reason: (\w+))?")
+_HASHED = re.compile(rb"[0-9a-f]{8}(?:[0-9a-f]{8})?")
 
 
 def key_after_dev(event: str) -> bytes | None:
@@ -69,7 +72,19 @@ def _printed(event: str, payload: bytes) -> Fields | None:
         return None
     if dev is None:
         dev = values.get(b"dev", values.get(b"name") if after is not None else None)
-    return _fields(values, dev, UNKNOWN_RC)
+    found = _fields(values, dev, UNKNOWN_RC)
+    return _dropped(found, payload) if event == DROP else found
+
+
+def _dropped(fields: Fields, payload: bytes) -> Fields:
+    """With where and why (include/trace/events/skb.h). Older kernels' addresses are hashed in ftrace, without 0x."""
+    found = _LOCATION.search(payload)
+    if found is None or b" reason=" in payload:  # trace-cmd -R: a number, which each kernel means otherwise
+        return fields
+    location, reason = found.groups()
+    if _HASHED.fullmatch(location):
+        location = b"0x" + location
+    return fields._replace(location=None if location in _NULL else location, reason=reason)
 
 
 def _beauty(event: str, payload: bytes) -> Fields | None:

@@ -12,7 +12,7 @@ PERF_TRACE, PERF_SCRIPT, FTRACE, TRACE_CMD = "perf trace", "perf script", "ftrac
 class Fields(NamedTuple):
     """What an event's own fields say; the sentinels of `schema.EVENTS` where they don't.
 
-    nameless: the device is there as a number, which is perf's own pointer and not a name.
+    nameless: the device is there as a number, which is perf's own pointer and not a name. reason, location: of a drop.
     """
 
     dev: bytes | None = None
@@ -22,6 +22,8 @@ class Fields(NamedTuple):
     ifindex: int = 0
     rc: int = UNKNOWN_RC
     nameless: bool = False
+    reason: bytes | None = None
+    location: bytes | None = None
 
 
 class Head(NamedTuple):

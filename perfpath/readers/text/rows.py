@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 FORMATS = (PERF_TRACE, PERF_SCRIPT, FTRACE, TRACE_CMD)
 _READ = (
     "time_ns", "cpu", "pid", "tid", "comm", "event", "dev", "skbaddr", "len", "protocol", "flags", "ifindex", "rc",
+    "reason", "location",
 )  # fmt: skip
 _COLUMNS = tuple(column for column in schema.EVENTS if column.name in _READ)
 
@@ -56,6 +57,8 @@ class Rows:
         columns["flags"][row] = head.flags
         columns["ifindex"][row] = fields.ifindex
         columns["rc"][row] = fields.rc
+        columns["reason"][row] = self.code("reason", fields.reason)
+        columns["location"][row] = self.code("location", fields.location)
 
     def code(self, column: str, text: bytes | None) -> int:
         """The category code of a name as it stood in the text; -1 for none."""
@@ -75,4 +78,4 @@ class Rows:
 
 def empty_names() -> dict[str, Names]:
     """The category columns of EVENTS, with nothing in them."""
-    return {"comm": Names(), "event": Names(), "dev": Names()}
+    return {name: Names() for name in ("comm", "event", "dev", "reason", "location")}
