@@ -34,6 +34,7 @@ NO_CONTENTS = (
     "filters by contents (--host, --port, --match, ...) need the packets' bytes, and none are known here: "
     "trace or record with --packets socket or tprobe, as root"
 )
+SHOW_WRAPPINGS = ("tree", "table", "jsonl", "json", "csv")  # formats that show what is around packets
 OURS = 0o600  # what was traced is its owner's business alone
 
 
@@ -95,7 +96,8 @@ class Results:
         live: bool,
     ) -> None:
         self._describer = None if shown.packets is None else Describer(shown.packets)
-        self._wrappings = None if shown.packets is None else Wrappings(shown.packets)
+        shows = options.format in SHOW_WRAPPINGS
+        self._wrappings = None if shown.packets is None or not shows else Wrappings(shown.packets)
         self._following = shown.following
         self._info = shown.info if options.wall else None
         self._scope = shown.scope
@@ -160,9 +162,9 @@ class Results:
 
     def _described(self, result: Result) -> Result:
         """With what the packets' bytes say, where there are bytes."""
-        if self._describer is None or self._wrappings is None:
+        if self._describer is None:
             return result
-        hops = self._wrappings.told(result.hops)
+        hops = result.hops if self._wrappings is None else self._wrappings.told(result.hops)
         return Result(hops, self._describer.described(result.journeys, hops))
 
     def finish(self, diagnostics: Diagnostics, *, late_ns: int = 0) -> None:

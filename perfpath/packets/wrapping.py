@@ -49,8 +49,8 @@ class Wrappings:
         """HOPS with the column `outer`; the same where no bytes were recorded."""
         if "packet" not in hops or not len(self._packets):
             return hops
-        columns = {**hops.columns, "outer": self.of(hops["packet"])}
-        return Table(columns, {**hops.names, "outer": self.names})
+        extended = hops.extended(outer=self.of(hops["packet"]))
+        return Table(extended.columns, {**hops.names, "outer": self.names})
 
     def of(self, numbers: Array) -> Array:
         """int32[n] codes for these packets' numbers; -1 where a number is negative."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from perfpath.readers.perfdata.gather import Offsets, halves, words
 from perfpath.readers.perfdata.records import KNOWN, LONGEST, RECORD_HEADER_SIZE, SIZES, Record, SampleType
+from perfpath.tables import distinct
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -114,7 +115,7 @@ def _inside(
 ) -> Mask:
     """Which records' own parts, up to where their trailers begin, can be of their type."""
     fine = np.ones(len(at), bool)
-    for kind in np.unique(kinds).tolist():
+    for kind in distinct(kinds).tolist():
         rows = np.flatnonzero(kinds == kind)
         begins, stops = at[rows], ends[rows]
         for number in range(_PIDS.get(kind, 0)):
