@@ -49,7 +49,6 @@ def test_in_a_recording_and_its_report(tmp_path: Path) -> None:
     done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 3
     assert SAID in done.stderr
-    assert any(json.loads(line)["packet"] is None for line in done.stdout.splitlines())  # unknown, not made up
 
 
 @pytest.mark.parametrize("verb", [(), ("top",)], ids=["run", "top"])
