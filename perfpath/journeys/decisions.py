@@ -18,7 +18,7 @@ from perfpath.journeys import asides, neighbours, routes
 from perfpath.journeys.firewall import Firewall
 from perfpath.journeys.observe import DECISION
 from perfpath.journeys.scene import Scene
-from perfpath.journeys.verdicts import AGAIN, error_name, gateway_of, key_of, told
+from perfpath.journeys.verdicts import AGAIN, asks_on, error_name, gateway_of, key_of, told
 from perfpath.tables import Names, Table
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ PATIENCE_NS = 20_000_000
 ABOUT_NO_PACKET = ("neigh:neigh_update_done",)
 UNREACHABLE = -errno.ENETUNREACH
 """What fib_lookup makes of the last table's EAGAIN (include/net/ip_fib.h)."""
-NO_WAY, LOCAL = (UNREACHABLE, -errno.EHOSTUNREACH), 255  # RT_TABLE_LOCAL
 NEXT_TABLE_NS, NEXT_ROWS = 100_000, 8
 
 
@@ -222,11 +221,9 @@ class Decisions:
 
     def _failed(self, observed: Table, row: int, said: dict[str, Any]) -> None:
         error = int(said.get("err", 0))
-        if error in NO_WAY and said.get("tb_id") == LOCAL and ":" in str(said.get("dst")):
-            return  # IPv6 has no word of its own for "ask the next table", which the local one always says
         if error == AGAIN and not self._asked_on(observed, row, said):
             error = UNREACHABLE
-        if error not in (0, AGAIN):
+        if error and not asks_on(error_name(error), said.get("tb_id"), str(said.get("dst"))):
             who = observed.names["comm"][observed["comm"][row]] or "?"
             self.diagnostics.note(
                 "no-route",

@@ -8,6 +8,7 @@ from typing import Any
 
 AGAIN = -errno.EAGAIN
 """fib_table_lookup's answer where a table has no route: the next table is asked."""
+LOCAL, NO_WAY = 255, ("EHOSTUNREACH", "ENETUNREACH")  # RT_TABLE_LOCAL (include/uapi/linux/rtnetlink.h)
 NO_GATEWAY = {"", "0.0.0.0", "::"}  # noqa: S104 - no address to listen on
 TCP = {
     "tcp:tcp_retransmit_skb": "retransmitted",
@@ -83,6 +84,11 @@ def _route(role: str, said: dict[str, Any], *, gateway: bool) -> dict[str, Any]:
 def error_name(error: int) -> str | None:
     """ENETUNREACH for -101; None for 0."""
     return errno.errorcode.get(-error, str(error)) if error else None
+
+
+def asks_on(error: str | None, table: int | None, dst: str) -> bool:
+    """Whether the next table is asked. IPv6 has no word of its own for that: its local table then has no way at all."""
+    return error == "EAGAIN" or (table == LOCAL and ":" in dst and error in NO_WAY)
 
 
 def _neighbour(role: str, dev: str | None, said: dict[str, Any]) -> dict[str, Any]:

@@ -6,12 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from perfpath.escape import visible
+from perfpath.journeys.verdicts import asks_on
 
 if TYPE_CHECKING:
     from perfpath.tables import Table
 
 TABLES = {253: "default", 254: "main", 255: "local"}  # include/uapi/linux/rtnetlink.h: RT_TABLE_*
-LOCAL, NO_WAY = 255, ("EHOSTUNREACH", "ENETUNREACH")
 NEIGHBOUR = {
     "used": "goes to",
     "asked": "asks for",
@@ -56,15 +56,10 @@ def _route(said: dict[str, Any]) -> str:
     check = "" if said["for"] in ("input", "output") else f" ({said['for']})"
     about = f"route{check}  {said['src'] or 'any'} to {said['dst']}, table {table}: "
     if said["error"]:
-        return about + ("none there" if _asked_on(said) else said["error"])
+        return about + ("none there" if asks_on(said["error"], said["table"], said["dst"]) else said["error"])
     return (
         about + (f"dev {said['dev']}" if said["dev"] else "?") + (f" via {said['gateway']}" if said["gateway"] else "")
     )
-
-
-def _asked_on(said: dict[str, Any]) -> bool:
-    """Whether another table is asked next. IPv6 has no word of its own for that: the local table has no way at all."""
-    return said["error"] == "EAGAIN" or (said["table"] == LOCAL and ":" in said["dst"] and said["error"] in NO_WAY)
 
 
 def _neighbour(said: dict[str, Any]) -> str:
