@@ -67,10 +67,12 @@ class RunReader:
         fits = sized(kinds[others], sizes[others], self._state.layouts)
         for place in at[others[~fits]].tolist():
             self.malformed(f"byte {base + place}: a record of a size that its type can't have")
-        others = others[fits]
+        others = others[fits & (kinds[others] != Record.FINISHED_ROUND)]
+        if not len(others):
+            return
         fine = credible(buffer, at[others], kinds[others], sizes[others], self._state)
         self._misnamed(kinds[others[~fine]], at[others[~fine]] + base)
-        others = others[fine & (kinds[others] != Record.FINISHED_ROUND)]
+        others = others[fine]
         unknown = others[~np.isin(kinds[others], KNOWN[0])]
         if len(unknown):
             self.unknown(int(kinds[unknown[0]]), f"byte {base + int(at[unknown[0]])}", len(unknown))

@@ -61,7 +61,7 @@ def credible(
 ) -> Mask:
     """Which records at these offsets can be of their types, as far as those are known here."""
     fine = np.ones(len(at), bool)
-    checked = np.isin(kinds, KNOWN[0])  # FINISHED_ROUND has no trailer
+    checked = np.isin(kinds, KNOWN[0])  # what nobody knows has no trailer, for all we know
     for layout, found in _by_trailer(buffer, at, sizes, state):
         rows = found[checked[found]]
         ends = at[rows] + sizes[rows] - 8 * len(layout.trailer)
