@@ -72,6 +72,10 @@ def choose_events(wanted: Sequence[str], diagnostics: Diagnostics) -> tuple[str,
     return (*found, *others)
 
 
+SCRATCH = "/tmp"  # noqa: S108 - perf's choice
+"""Where perf puts the formats of the events before it writes them to a pipe (util/trace-event-info.c)."""
+
+
 def explain(words: Sequence[str], perf: str) -> CaptureError:
     """The error for a perf that ended before it traced, by what it said and by what the system allows."""
     said = " / ".join(visible(word) for word in words[:4]) or "nothing"
@@ -94,6 +98,8 @@ def _reason(perf: str) -> str:
         )
     if "[integrity]" in lockdown:
         return f"{visible(perf)} ended before it traced anything, and the kernel is locked down (integrity)"
+    if not os.access(SCRATCH, os.W_OK):
+        return f"{visible(perf)} ended before it traced anything: it needs {SCRATCH}, which can't be written to here"
     return f"{visible(perf)} ended before it traced anything; see what it said, or name another perf with --perf PATH"
 
 

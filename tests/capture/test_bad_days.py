@@ -183,6 +183,14 @@ def test_tracefs_not_mounted(driver: Driver) -> None:
     assert traced.stderr.startswith("tracefs isn't mounted, or can't be read: mount it with `mount -t tracefs")
 
 
+def test_perf_needs_a_place_for_its_scratch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "SCRATCH", "/nowhere")
+    monkeypatch.setattr(probe, "privileged", lambda: True)
+    monkeypatch.setattr(probe, "tracefs_events", lambda: "/tracing")
+    with pytest.raises(CaptureError, match="it needs /nowhere, which can't be written to here"):
+        raise probe.explain([], "perf")
+
+
 @pytest.mark.perf
 def test_missing_tracepoints_are_noted(driver: Driver) -> None:
     traced = driver.run(*ONE_PING, events=("net_dev_queue", "no_such_tracepoint", "nor:this_one"))
