@@ -243,8 +243,12 @@ def _step(pair: int, spots: Spots, devices: Names, topology: Topology) -> int:
     if not topology.candidates(here.name, here.era) or not topology.candidates(there.name, there.era):
         return UNLISTED
     steps = topology.steps(here, there)
-    if any(steps.values()):
+    if any(
+        not topology.places[each].wild and any(not topology.places[to].wild for to in steps[each]) for each in steps
+    ):
         return LISTED
+    if any(steps.values()):
+        return UNLISTED
     ends = (
         ()
         if there.tx or not here.tx

@@ -85,7 +85,7 @@ def run(
     spots = chaining.spots_of(seen, locator.topology)
     threads = chaining.kernel_threads(observed.names["comm"], observed["comm"][seen.rows], seen.context)
     locator.know_steps(both_directions(observed.names["event"]) and not fallback)
-    if locator.topology is not None and locator.topology.stacked:
+    if locator.topology is not None:
         locator.know_senders(distinct(observed["task_netns"]).tolist())
     told_of = verdicts(seen, observed, caused, packets)
     asked = partial(

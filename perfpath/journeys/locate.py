@@ -140,10 +140,18 @@ class Locator:
             found = self.topology.candidates(step.dev, step.era) if self.topology and step.dev is not None else []
             if step.netns:
                 fitting = [place for place in found if self._fits(place, step)]
-                listed = step.by == CONTEXT and self._lists(step.netns, step.era)
-                found = found if listed and not fitting else fitting
+                found = fitting or (self._elsewhere(step, found) if step.by == CONTEXT else [])
             domains.append(frozenset(place.number for place in found) or None)
         return domains
+
+    def _elsewhere(self, step: Step, found: list[Place]) -> list[Place]:
+        """Where a process sent by a device that its namespace lacks.
+
+        Its socket was of another namespace, or the inventory is of another time: then it may have been anywhere.
+        """
+        if not found or self.topology is None or not self._lists(step.netns, step.era):
+            return []
+        return [*found, self.topology.unlisted(step.dev or "", step.era)]
 
     def _fits(self, place: Place, step: Step) -> bool:
         return place.netns == step.netns or (step.by == CONTEXT and place.number in self._nested(step.netns, step.asks))
@@ -175,7 +183,8 @@ class Locator:
             if reach.anywhere and (other or place.kind in TUNNELS - {"wireguard"}):  # that one sends in a kernel thread
                 return {each.number for each in everywhere if each.netns != netns}
             if not reach.anywhere and not reach.nowhere:
-                new = [place for place in everywhere if place.number not in found and place in reach]
+                reached = [each for each in everywhere if each.number in reach.places or each.netns in reach.netns]
+                new = [each for each in reached if each.number not in found]
                 found |= {place.number for place in new}
                 waiting += new
         return {number for number in found if everywhere[number].netns != netns}
@@ -217,7 +226,7 @@ class Locator:
             ways = {
                 each: self.topology.origin(places[each], step.tx, path[known - 1].tx) for each in domains[known] or ()
             }
-        left = frozenset(each for each, way in ways.items() if way.anywhere or way.netns)
+        left = frozenset(each for each, way in ways.items() if way.anywhere or way.netns or way.unlisted)
         if left:
             domains[known] = left
         else:
@@ -226,12 +235,15 @@ class Locator:
     def _steps(self, step: Step, to: Step, before: frozenset[int], now: frozenset[int]) -> dict[int, frozenset[int]]:
         assert self.topology is not None and step.dev is not None and to.dev is not None  # noqa: S101, PT018
         topology, places = self.topology, self.topology.places
-        if any(not places[each].netns for each in (*before, *now)):
-            return {
-                each: frozenset(to_ for to_ in now if topology.possible(places[each], step.tx, places[to_], to.tx))
-                for each in before
-            }
-        return topology.steps(Seen(step.dev, step.tx, step.era), Seen(to.dev, to.tx, to.era))
+        steps = topology.steps(Seen(step.dev, step.tx, step.era), Seen(to.dev, to.tx, to.era))
+        added = [each for each in now if not places[each].netns]
+        ahead = {place.number for place in topology.candidates(to.dev, to.era)} if added else added
+        if before <= steps.keys() and all(each in ahead for each in added):
+            return steps
+        return {
+            each: frozenset(to_ for to_ in now if topology.possible(places[each], step.tx, places[to_], to.tx))
+            for each in before
+        }
 
     def _spot(self, step: Step, domain: frozenset[int] | None, broken: set[int], number: int = -1) -> Spot:
         if self.topology is None or domain is None:

@@ -114,7 +114,9 @@ def _sent_anew(seen: Sightings, kernel_thread: Array) -> Array:
     nested = seen.tx[last] & (seen.context[last] != INTERRUPT)
     anew[now] = ~(same_task & (by_itself | nested))
     handed_in = np.isin(seen.kind, (_RECEIVE, GRO)) & (seen.context == PROCESS) & ~kernel_thread
-    anew |= seen.follows & before(seen.tx) & handed_in  # what is sent to a program it reads, and writes as a new packet
+    put_in = np.isin(before(seen.kind), (_RECEIVE, GRO)) & (before(seen.context) == PROCESS)
+    up = ~before(seen.tx) & put_in & (seen.tid == before(seen.tid))  # the bridge of a tap, in the same write
+    anew |= seen.follows & handed_in & ~up  # what a program gets it has read, and what it writes is a new packet
     return anew
 
 

@@ -49,17 +49,27 @@ class Reach:
     """Where a packet can have gone, or come from: these interfaces, all of these namespaces, or anywhere.
 
     but: the number of an interface that it never can, -1 for none.
+    unlisted: namespaces, too, but only what the inventory lacks there.
     """
 
     places: frozenset[int] = frozenset()
     netns: frozenset[int] = frozenset()
     anywhere: bool = False
     but: int = -1
+    unlisted: frozenset[int] = frozenset()
 
     def __contains__(self, place: Place) -> bool:
         if place.number == self.but:
             return False
-        return self.anywhere or place.number in self.places or place.netns in self.netns
+        return self.anywhere or place.number in self.places or place.netns in self.netns or self._unlisted(place)
+
+    def _unlisted(self, place: Place) -> bool:
+        """Whether it is an interface nobody saw that may be in one of the namespaces."""
+        if place.kind != WILD:
+            return False
+        if place.taken is None:
+            return place.netns in self.unlisted
+        return not (self.netns | self.unlisted) <= place.taken
 
     @property
     def nowhere(self) -> bool:
@@ -72,7 +82,10 @@ ANYWHERE, NOWHERE = Reach(anywhere=True), Reach()
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An interface of the inventory, numbered over all namespaces."""
+    """An interface of the inventory, numbered over all namespaces.
+
+    taken: of one that isn't listed at all, the namespaces where it can't be, since others of its name are there.
+    """
 
     number: int
     netns: int
@@ -80,10 +93,20 @@ class Place:
     kind: str
     interface: Interface
     namespace: Namespace
+    taken: frozenset[int] | None = None
 
     def existed(self, since: int, until: int) -> bool:
         """Whether it can have existed at some time between the two."""
         return _existed((self.namespace, self.interface), since, until)
+
+    def certain(self, since: int, until: int) -> bool:
+        """Whether it existed all the time between the two, so that nothing else was called so in its namespace."""
+        return all(_certain(each, since, until) for each in (self.namespace, self.interface))
+
+    @property
+    def wild(self) -> bool:
+        """Whether nobody saw it."""
+        return self.kind == WILD
 
     @property
     def loopback(self) -> bool:
@@ -101,6 +124,7 @@ class Topology:
         from perfpath.netns.inventory import Namespace
 
         self.inventory = inventory
+        self.timed = timed
         self.changes = _changes(inventory) if timed else []
         self.places: list[Place] = []
         self.by_name: dict[str, list[Place]] = {}
@@ -114,7 +138,9 @@ class Topology:
         self._reach: dict[tuple[int, bool, bool, bool], Reach] = {}
         self._steps: dict[tuple[Seen, Seen], dict[int, frozenset[int]]] = {}
         self._loose: dict[int, list[Place]] = {}
-        self._unlisted: dict[str, Place] = {}
+        self._unlisted: dict[tuple[str, frozenset[int]], Place] = {}
+        self._unseen: dict[tuple[str, int], Place] = {}
+        self._open: dict[int, bool] = {}
         self._there: dict[tuple[str, int], list[Place]] = {}
         self._listed: dict[tuple[int, int], bool] = {}
         self.lacking = False
@@ -139,22 +165,58 @@ class Topology:
         if self.lacking or self._inums.issuperset(inums):
             return False
         self.lacking = True
-        self._reach.clear()
-        self._steps.clear()
+        for known in (self._reach, self._steps, self._there, self._open):
+            known.clear()
         return True
 
     def shared(self, place: Place) -> bool:
         """Whether devices that hand packets to each other sit on it, and there may be more than those listed."""
-        return self.lacking and any(each.kind in SHARED for each in self._above([place]))
+        return self._lacks and any(each.kind in SHARED for each in self._above([place]))
+
+    def open(self, era: int) -> bool:
+        """Whether the inventory may lack namespaces or interfaces that were there in an era.
+
+        Where nobody looked in time, where a process is in a namespace that it doesn't have, or the end of a pair led
+        to one.
+        """
+        if era not in self._open:
+            since, until = self._span(era)
+            gap = any(start < until and end > since for start, end in self.inventory.gaps)
+            lost = self.inventory.taken_ns is not None and any(
+                self.places[each].existed(since, until) for each in self.lost
+            )
+            self._open[era] = self.lacking or gap or lost
+        return self._open[era]
 
     def candidates(self, name: str, era: int = 0) -> list[Place]:
         """All interfaces that a name may mean in an era; none where the inventory doesn't know it."""
-        if not self.changes:
-            return self.named(name)
         if (name, era) not in self._there:
-            since, until = self._span(era)
-            self._there[name, era] = [place for place in self.named(name) if place.existed(since, until)]
+            listed = self._there_in(name, era)
+            beside = self._beside(name, era, listed) if listed and self.open(era) else []
+            self._there[name, era] = [*listed, *beside]
         return self._there[name, era]
+
+    def _there_in(self, name: str, era: int) -> list[Place]:
+        span = self._span(era)
+        return [place for place in self.named(name) if place.existed(*span)]
+
+    def _beside(self, name: str, era: int, listed: Iterable[Place]) -> list[Place]:
+        """What may have been called so in an era besides the listed ones."""
+        span = self._span(era)
+        sure = {place.netns for place in listed if place.certain(*span)}
+        beside = [self.unseen(name, netns) for netns in sorted({place.netns for place in listed} - sure)]
+        return beside if 0 in sure else [*beside, self.unlisted(name, era)]
+
+    def unseen(self, name: str, netns: int) -> Place:
+        """An interface of that name that a listed namespace may have had while nobody looked."""
+        if (name, netns) not in self._unseen:
+            from perfpath.netns.inventory import Interface
+
+            space = self.inventory.by_inum[netns]
+            place = Place(len(self.places), netns, name, WILD, Interface(netns, -1, name, WILD), space)
+            self._unseen[name, netns] = place
+            self.places.append(place)
+        return self._unseen[name, netns]
 
     def lists(self, netns: int, era: int) -> bool:
         """Whether there was anything of a namespace in an era; inode numbers are given out again."""
@@ -251,7 +313,7 @@ class Topology:
             return Reach(netns=self.receivers(place))
         above = [each for each in self._above([place]) if each.kind in STACKED]
         netns = self._hidden_above(place).union(*(self.receivers(each) for each in above))
-        return Reach(places=_numbers(self._ports(master)), netns=netns)
+        return Reach(_numbers(self._ports(master)), netns, unlisted=frozenset({place.netns}))
 
     def _forwarded_from(self, place: Place) -> Reach:
         """What is received, then sent: by a bridge's port what another port received, by a bond's port nothing."""
@@ -260,7 +322,10 @@ class Topology:
         master = self._master(place)
         if master is None or master.kind not in MASTERS:
             return ANYWHERE
-        return self._shown_at(self._ports(master)) if master.kind == "bridge" else NOWHERE
+        return self._shown_at_ports(master) if master.kind == "bridge" else NOWHERE
+
+    def _shown_at_ports(self, master: Place) -> Reach:
+        return replace(self._shown_at(self._ports(master)), unlisted=frozenset({master.netns}))
 
     def _shown_at(self, places: Iterable[Place]) -> Reach:
         """The devices that show what these receive: themselves, or what a VLAN or a bond has below.
@@ -282,7 +347,7 @@ class Topology:
     def _sent_on(self, place: Place) -> Reach:
         """tx, then tx: a device that sends through another."""
         if place.kind in MASTERS:
-            return Reach(places=_numbers(self._ports(place)))
+            return Reach(_numbers(self._ports(place)), unlisted=frozenset({place.netns}))
         if place.kind in STACKED:
             below = self._lower(place)
             if not below:
@@ -337,7 +402,7 @@ class Topology:
 
     def _received_received(self, place: Place) -> Reach:
         if place.kind in MASTERS:
-            return self._shown_at(self._ports(place))
+            return self._shown_at_ports(place)
         if place.kind in TUNNELS:
             return self._underlay(place)
         if place.kind in STACKED:
@@ -369,7 +434,11 @@ class Topology:
         """The namespaces that nobody looked into, where they may have such devices on this one as others have."""
         if not any(each.kind in SHARED for each in self._above([place])):
             return frozenset()
-        return frozenset({*(namespace.inum for namespace in self._unreadable), *((0,) if self.lacking else ())})
+        return frozenset({*(namespace.inum for namespace in self._unreadable), *((0,) if self._lacks else ())})
+
+    @property
+    def _lacks(self) -> bool:
+        return self.lacking or bool(self.inventory.gaps)
 
     def _underlay(self, place: Place) -> Reach:
         """Where a tunnel's packets go on."""
@@ -425,15 +494,16 @@ class Topology:
         """Those of `lost` that came or went: looks may have seen neither of the ends."""
         return frozenset(each for each in self.lost if not _steady(self.places[each]))
 
-    def unlisted(self, name: str) -> Place:
-        """An interface of that name in a namespace that the inventory lacks: no candidate until a path leads there."""
-        if name not in self._unlisted:
+    def unlisted(self, name: str, era: int) -> Place:
+        """An interface of that name that the inventory lacks: no candidate until a path or an era leads there."""
+        key = name, frozenset(place.netns for place in self._there_in(name, era))
+        if key not in self._unlisted:
             from perfpath.netns.inventory import Interface, Namespace
 
             interface = Interface(0, -1, name, WILD)
-            self._unlisted[name] = Place(len(self.places), 0, name, WILD, interface, Namespace(0, ""))
-            self.places.append(self._unlisted[name])
-        return self._unlisted[name]
+            self._unlisted[key] = Place(len(self.places), 0, name, WILD, interface, Namespace(0, ""), key[1])
+            self.places.append(self._unlisted[key])
+        return self._unlisted[key]
 
     def _lower(self, place: Place) -> list[Place]:
         interface = place.interface
@@ -468,10 +538,11 @@ class Topology:
 
 
 def _changes(inventory: Inventory) -> list[int]:
-    """All times at which something came or went, in order."""
+    """All times at which something came or went, or may have, in order."""
     things: list[Namespace | Interface] = [*inventory.namespaces]
     things += [interface for namespace in inventory.namespaces for interface in namespace.interfaces]
-    return sorted({time for thing in things for time in (thing.born_ns, thing.gone_ns) if time is not None})
+    times = {time for thing in things for time in (thing.born_ns, thing.first_ns, thing.last_ns, thing.gone_ns)}
+    return sorted({time for time in times if time is not None}.union(*inventory.gaps))
 
 
 def _existed(things: tuple[Namespace | Interface, ...], since: int, until: int) -> bool:
@@ -479,6 +550,13 @@ def _existed(things: tuple[Namespace | Interface, ...], since: int, until: int) 
     born = max(each.born_ns if each.born_ns is not None else NEVER for each in things)
     gone = min(each.gone_ns if each.gone_ns is not None else EVER for each in things)
     return born < until and gone > since
+
+
+def _certain(each: Namespace | Interface, since: int, until: int) -> bool:
+    """Whether it existed all the time between the two for certain."""
+    if each.born_ns is not None and (each.first_ns is None or each.first_ns > since):
+        return False
+    return each.gone_ns is None or (each.last_ns is not None and each.last_ns >= until)
 
 
 def _steady(place: Place) -> bool:

@@ -27,6 +27,8 @@ def widened(path: Sequence[Step], domains: Domains, topology: Topology, broken: 
     if topology.hides:
         return None  # it is among the candidates of every hop
     beyond, until = len(path), 0  # hops from the one on, and before the other, may be unlisted
+    if any(domain is None for domain in domains):
+        beyond = 0
     for number in range(1, len(path)):
         for rule in (_over_pairs, _over_shared):
             comes, goes = rule(path, domains, topology, number, number in broken)
@@ -35,7 +37,7 @@ def widened(path: Sequence[Step], domains: Domains, topology: Topology, broken: 
     if beyond == len(path) and not until:
         return None
     return [
-        domain | {topology.unlisted(step.dev).number}
+        domain | {topology.unlisted(step.dev, step.era).number}
         if domain is not None and step.dev is not None and not step.netns and (number >= beyond or number < until)
         else domain
         for number, (step, domain) in enumerate(zip(path, domains, strict=True))

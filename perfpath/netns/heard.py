@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from perfpath.netns.inventory import Inventory, Namespace
 
-RTM_NEWLINK = 16
+RTM_NEWLINK, RTM_NEWADDR, RTM_DELADDR = 16, 20, 21
 AF_UNSPEC = 0  # a bridge tells of its ports in messages of its own family, which leave most out
 
 
@@ -67,6 +67,20 @@ def with_unseen(
         for space in inventory.namespaces
     ]
     return replace(inventory, namespaces=tuple(spaces))
+
+
+def tells_more(datagram: bytes) -> bool:
+    """Whether it tells of more than that a link is there and what its addresses are: of an end, or of a namespace."""
+    try:
+        return any(kind not in {RTM_NEWLINK, RTM_NEWADDR, RTM_DELADDR} for kind, _, _, _ in messages(datagram))
+    except MalformedError:
+        return True
+
+
+def all_known(inventory: Inventory, heard: Iterable[Heard], meaning: Callable[[int], Collection[int]]) -> bool:
+    """Whether the inventory has all these links."""
+    seen = {(space.inum, each.ifindex, each.name) for space in inventory.namespaces for each in space.interfaces}
+    return all(any((inum, each.link.ifindex, each.link.name) in seen for inum in meaning(each.nsid)) for each in heard)
 
 
 def _completed(space: Namespace, links: Iterable[Link], since: int | None, until: int | None) -> Namespace:

@@ -23,7 +23,7 @@ class Interface:
         `port_state` of a port, `carrier` False where up without carrier, `qdisc` of a virtual device that has a queue,
         and `underlay_netns`: the namespace (inode) in which a tunnel's packets go on, where that is another one (0:
         unknown which).
-    born_ns, gone_ns: as a namespace's.
+    born_ns, gone_ns, first_ns, last_ns: as a namespace's.
     """
 
     netns: int
@@ -42,6 +42,8 @@ class Interface:
     details: dict[str, str | int | bool] = field(default_factory=dict)
     born_ns: int | None = None
     gone_ns: int | None = None
+    first_ns: int | None = None
+    last_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,9 @@ class Namespace:
     born_ns, gone_ns: it existed at most from the last look that didn't see it yet to the first that didn't see it any
         more (CLOCK_MONOTONIC); None where no look missed it. The kernel gives inode numbers out again at once: two
         namespaces of one inum are told apart by these times and by the cookie.
+    first_ns, last_ns: it certainly existed from the one to the other, within born_ns and gone_ns: from the first look
+        that saw it to when the last did, or to when nothing was heard of its end yet. None as there; in an inventory
+        that doesn't say, nothing is certain of what came or went.
     cookie: a number that no other namespace ever gets (SO_NETNS_COOKIE), 0 where unknown.
     readable: False where its interfaces could not be read: any name may stand there too.
     """
@@ -69,6 +74,8 @@ class Namespace:
     interfaces: tuple[Interface, ...] = ()
     cookie: int = 0
     readable: bool = True
+    first_ns: int | None = None
+    last_ns: int | None = None
 
 
 @dataclass(frozen=True)
@@ -76,11 +83,14 @@ class Inventory:
     """All namespaces known, and the look-ups that others need.
 
     taken_ns, done_ns: when the look at the host began and ended (CLOCK_MONOTONIC); of merged ones, the last look's.
+    gaps: from when to when something may have stood here that no look saw: between two looks, where anything came or
+        went or was told of. At all other times the inventory is complete, as far as anybody knows.
     """
 
     namespaces: tuple[Namespace, ...] = ()
     taken_ns: int | None = None
     done_ns: int | None = None
+    gaps: tuple[tuple[int, int], ...] = ()
 
     @cached_property
     def by_inum(self) -> dict[int, Namespace]:

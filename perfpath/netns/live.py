@@ -95,7 +95,10 @@ def snapshot(
     _note_failures(looker.failed, atlas, diagnostics)
     names = Names(places, runtimes or Runtimes(), _host(found, atlas, diagnostics), diagnostics, ask=thorough)
     namespaces = [_namespace(each, atlas, names, places) for each in found.values() if _is_there(each, atlas, looker)]
-    inventory = Inventory(tuple(sorted(namespaces, key=_order)), taken_ns, time.monotonic_ns())
+    done_ns = time.monotonic_ns()
+    missed = any(not isinstance(error, PermissionError) for error in looker.failed.values())
+    gaps = ((taken_ns, done_ns),) if missed else ()
+    inventory = Inventory(tuple(sorted(namespaces, key=_order)), taken_ns, done_ns, gaps)
     cpu = time.thread_time() - cpu + looker.cpu
     return Snapshot(inventory, finder.own.inum, atlas.looks, atlas.meaning, cpu)
 

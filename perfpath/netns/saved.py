@@ -1,11 +1,13 @@
 r"""An inventory as JSON: what `inventory.json` of a capture and `perfpath topology --format json` hold.
 
-    {"format": "perfpath-inventory", "version": 1, "taken_ns": 123 | null, "done_ns": 456 | null, "namespaces": [
+    {"format": "perfpath-inventory", "version": 1, "taken_ns": 123 | null, "done_ns": 456 | null,
+     "gaps": [[100, 130]], "namespaces": [
       {"inum": 4026531833, "dev": 4, "name": "host", "origin": "host", "path": "/proc/1/ns/net", "pids": [1],
-       "born_ns": null, "gone_ns": null, "cookie": 1, "readable": true, "interfaces": [
+       "born_ns": null, "gone_ns": null, "first_ns": null, "last_ns": null, "cookie": 1, "readable": true,
+       "interfaces": [
          {"ifindex": 3, "name": "veth1", "kind": "veth", "mac": "...", "mtu": 1500, "up": true, "master": 2,
           "lower": 0, "lower_netns": 0, "peer": 2, "peer_netns": 4026532258, "addresses": ["10.0.0.1/24"],
-          "details": {"port_of": "bridge"}, "born_ns": null, "gone_ns": null}]}]}
+          "details": {"port_of": "bridge"}, "born_ns": null, "gone_ns": null, "first_ns": null, "last_ns": null}]}]}
 
 The fields are those of `netns.inventory`; an interface's namespace is the one it stands in. Only inum, ifindex and the
 names must be there; fields nobody knows are left alone, so a version only changes where old readers would be wrong.
@@ -44,6 +46,7 @@ def as_dict(inventory: Inventory) -> dict[str, Any]:
         "version": VERSION,
         "taken_ns": inventory.taken_ns,
         "done_ns": inventory.done_ns,
+        "gaps": [list(gap) for gap in inventory.gaps],
         "namespaces": [_namespace_as_dict(namespace) for namespace in inventory.namespaces],
     }
 
@@ -78,7 +81,18 @@ def from_json(text: str | bytes, source: str = "inventory.json") -> Inventory:
         tuple(_namespace(each, f"{source}: namespaces[{i}]") for i, each in enumerate(namespaces)),
         _time(top.get("taken_ns"), f"{source}: taken_ns"),
         _time(top.get("done_ns"), f"{source}: done_ns"),
+        tuple(
+            _gap(each, f"{source}: gaps[{i}]") for i, each in enumerate(_list(top.get("gaps", []), f"{source}: gaps"))
+        ),
     )
+
+
+def _gap(value: Any, where: str) -> tuple[int, int]:
+    times = _list(value, where)
+    if len(times) != 2:
+        raise _wrong(where, "two times", value)
+    since, until = (_is_number(each, where, _TIMES) for each in times)
+    return since, until
 
 
 def _namespace(value: Any, where: str) -> Namespace:
@@ -98,6 +112,8 @@ def _namespace(value: Any, where: str) -> Namespace:
         tuple(_interface(each, inum, f"{where}.interfaces[{i}]") for i, each in enumerate(interfaces)),
         _number(given, "cookie", where),
         _flag(given, "readable", where),
+        _time(given.get("first_ns"), f"{where}.first_ns"),
+        _time(given.get("last_ns"), f"{where}.last_ns"),
     )
 
 
@@ -121,6 +137,8 @@ def _interface(value: Any, inum: int, where: str) -> Interface:
         _details(given.get("details", {}), f"{where}.details"),
         _time(given.get("born_ns"), f"{where}.born_ns"),
         _time(given.get("gone_ns"), f"{where}.gone_ns"),
+        _time(given.get("first_ns"), f"{where}.first_ns"),
+        _time(given.get("last_ns"), f"{where}.last_ns"),
     )
 
 

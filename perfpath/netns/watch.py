@@ -5,7 +5,8 @@ this namespace and in every one it has a number for (NETLINK_LISTEN_ALL_NSID), a
 when a file is bound to a namespace (`ip netns add`, a container's start). Each such word leads to another look, soon,
 but never so often that looking takes more than a fifth of one CPU. Links that went before anybody looked are kept as
 far as the word itself tells (`heard`). What nobody tells of, such as a namespace deep inside another without a link to
-here, is found by looking now and then.
+here, is found by looking now and then. From the last time that it was quiet to the end of the look that follows there
+may have been what nobody saw: where more was told than the look explains, that time is one of the inventory's gaps.
 """
 
 from __future__ import annotations
@@ -17,15 +18,15 @@ import socket
 import sys
 import threading
 import time
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from perfpath.diagnostics import Diagnostics
 from perfpath.errors import PerfpathError
-from perfpath.netns.heard import Heard, links_up, with_unseen
+from perfpath.netns.heard import Heard, all_known, links_up, tells_more, with_unseen
 from perfpath.netns.live import Snapshot, snapshot
-from perfpath.netns.merge import by_chance, merge
+from perfpath.netns.merge import by_chance, merge, with_gap
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
@@ -44,6 +45,8 @@ IDLE_SHARE = 100  # where nobody says anything, by one of 100 t
 AT_LEAST, IDLE_AT_LEAST = 0.01, 1.0  # seconds
 NAMELESS_NS = 3_000_000_000  # so long after a namespace came its container's process is waited for
 SOON = 0.03  # seconds between two looks for it
+QUIET = 0.05  # seconds after which what nobody tells of is known to be as it was
+NEVER_ENDS = 2**63 - 1
 
 HERE, ANY = -1, -2  # what stands for this namespace's own number, and for not knowing which
 
@@ -76,6 +79,12 @@ class Watcher:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def known_ns(self) -> int:
+        """Until when the inventory is complete, but for its gaps: nothing was told since the last look began."""
+        taken_ns = self.inventory.taken_ns or 0
+        return max(taken_ns, self._ears.quiet_ns)
+
     def close(self) -> None:
         """Look a last time and end. May be called again."""
         if self._thread.is_alive():
@@ -89,6 +98,7 @@ class Watcher:
 
     def _run(self) -> None:
         try:
+            self._ears.hear()
             self._look(None, thorough=True)
             while not self._ears.closing(self._pause * SHARE + AT_LEAST):
                 nameless = self._nameless()
@@ -103,6 +113,8 @@ class Watcher:
             self.diagnostics.note(
                 "watch-ended", "changes of namespaces during the capture were not all noticed", example=str(error)
             )
+            self.inventory = with_gap(self.inventory, self.inventory.taken_ns, NEVER_ENDS)
+            self.version += 1
 
     def _nameless(self) -> bool:
         """Whether a namespace is so new that its container's process, which gives it its name, may still come."""
@@ -115,13 +127,19 @@ class Watcher:
         last = self._last
         if last is None or ANY in heard:
             return None
-        audible = {last.own, *(there for (here, _), there in last.meaning.items() if here == last.own)}
         told = {last.own if nsid == HERE else last.meaning.get((last.own, nsid), 0) for nsid in heard}
-        return told | (last.looks.keys() - audible)
+        return told | (last.looks.keys() - self._audible())
+
+    def _audible(self) -> set[int]:
+        """The namespaces whose changes are told of."""
+        last = self._last
+        if last is None:
+            return set()
+        return {last.own, *(there for (here, _), there in last.meaning.items() if here == last.own)}
 
     def _look(self, changed: Container[int] | None, *, thorough: bool = False) -> None:
-        earlier = self._last
-        links, since = self._ears.links()
+        earlier, audible, before = self._last, self._audible(), self.inventory
+        told = self._ears.told()
         self._last = snapshot(
             Diagnostics(),  # what can't be read was told of by `take`; a name half made is nothing to tell of
             thorough=thorough,
@@ -129,12 +147,34 @@ class Watcher:
             before=self._last,
             changed=changed,
         )
-        before = self.inventory
-        merged = merge(before, self._last.inventory, deeper=thorough)
-        self.inventory = with_unseen(merged, links, partial(_meaning, (earlier, self._last)), since)
-        self.version += _essence(self.inventory) != _essence(before)  # last: who sees it must find the new inventory
+        meaning = partial(_meaning, (earlier, self._last))
+        quiet = max(told.quiet_ns, before.taken_ns or 0) if told and earlier else None
+        merged = merge(before, self._last.inventory, deeper=thorough, quiet=quiet, heard=audible)
+        if told.more or not all_known(merged, told.links, meaning):
+            merged = with_gap(merged, quiet or before.taken_ns, merged.done_ns)
+        self.inventory = with_unseen(merged, told.links, meaning, told.since_ns)
+        changes = (_essence(self.inventory), self.inventory.gaps) != (_essence(before), before.gaps)
+        self.version += changes  # last: who sees it must find the new inventory
         self.looks += 1
         self._pause = self._last.cpu
+
+
+@dataclass(slots=True)
+class Told:
+    """What was told since the last look began.
+
+    links: those that are up. more: something else than links and addresses. any: whether anything was told.
+    since_ns: when the first of it can have been said; quiet_ns: when it was quiet the last time before that.
+    """
+
+    since_ns: int
+    quiet_ns: int
+    links: list[Heard] = field(default_factory=list)
+    more: bool = False
+    any: bool = False
+
+    def __bool__(self) -> bool:
+        return self.any
 
 
 class Ears:
@@ -142,8 +182,8 @@ class Ears:
 
     def __init__(self, closing: int) -> None:
         self._closing = closing
-        self._links: list[Heard] = []
-        self._since = self._listened = time.monotonic_ns()
+        self._listened = time.monotonic_ns()
+        self._told = Told(self._listened, self._listened)
         self._mounts = os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC)
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
         self._socket.setblocking(False)
@@ -170,16 +210,30 @@ class Ears:
 
         None when it is time to end.
         """
-        ready = dict(self._poll.poll(seconds * 1000))
+        end = time.monotonic() + seconds
+        while True:
+            began = time.monotonic_ns()
+            left = end - began / 1e9
+            ready = dict(self._poll.poll(max(0.0, min(left, QUIET)) * 1000))
+            if ready or left <= 0:
+                break
+            if not self._told:
+                self._told.quiet_ns = began
         if self._closing in ready:
             return None
+        if self._mounts in ready:
+            self._told.more = self._told.any = True
         return self.hear() or ({HERE} if ready else set())
 
-    def links(self) -> tuple[list[Heard], int]:
-        """The links that were told to be up since the last call, and when the first of that can have been said."""
-        links, since = self._links, self._since
-        self._links, self._since = [], self._listened
-        return links, since
+    @property
+    def quiet_ns(self) -> int:
+        """When it was quiet the last time before what was told since `told` was asked."""
+        return self._told.quiet_ns
+
+    def told(self) -> Told:
+        """What was told since the last call."""
+        told, self._told = self._told, Told(self._listened, self._listened)
+        return told
 
     def hear(self) -> set[int]:
         """Listen to all that was said by now, as `wait` does."""
@@ -191,13 +245,16 @@ class Ears:
             except BlockingIOError:
                 return heard
             except OSError:  # ENOBUFS: so much happened that some of it was lost
+                self._told.more = self._told.any = True
                 return {ANY}
+            self._told.any = True
             numbers = [
                 data for level, kind, data in ancillary if (level, kind) == (SOL_NETLINK, NETLINK_LISTEN_ALL_NSID)
             ]
             nsid = int.from_bytes(numbers[0], sys.byteorder, signed=True) if numbers else HERE
             heard.add(nsid)
-            self._links += [Heard(nsid, link) for link in links_up(words)]
+            self._told.links += [Heard(nsid, link) for link in links_up(words)]
+            self._told.more |= tells_more(words)
 
     def close(self) -> None:
         """Stop listening."""

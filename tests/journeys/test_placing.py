@@ -280,7 +280,7 @@ def test_what_led_to_a_container_that_no_look_saw_may_have_led_there(unseen: boo
     there = [hop(0, TX, 98, dev="veth5"), hop(2, RX, 84)]
     back = [hop(12, TX, 98), hop(14, RX, 84, dev="veth5")]
     result = follow(table_of(there + back), brief(unseen), Diagnostics(), Options(monotonic=True))
-    assert places(result) == ([HOST, 0, 0, HOST] if unseen else [HOST, BOX, BOX, HOST])
+    assert places(result) == ([0, 0, 0, 0] if unseen else [HOST, BOX, BOX, HOST])
 
 
 def test_an_inode_given_out_again_is_not_the_one_of_before() -> None:
@@ -298,6 +298,7 @@ def test_a_question_with_the_address_of_the_last_tells_nothing_of_it() -> None:
     """A router asks one neighbour, whose answer comes, and then the other: nothing was forwarded."""
     inventory = Inventory(
         (
+            Namespace(HOST, "host", "host"),
             Namespace(BOX, "a", interfaces=(veth(BOX, 2, "eth0", NODE, 2),)),
             Namespace(NODE, "r", interfaces=(veth(NODE, 2, "eth0", BOX, 2), veth(NODE, 3, "eth1", POD, 2))),
             Namespace(POD, "b", interfaces=(veth(POD, 2, "eth0", NODE, 3),)),
@@ -309,3 +310,58 @@ def test_a_question_with_the_address_of_the_last_tells_nothing_of_it() -> None:
     result = follow(table_of(first + between + second), inventory, Diagnostics())
     at = sorted(zip(result.hops["time_ns"].tolist(), places(result), strict=True))
     assert [netns for _, netns in at] == [0, 0, POD, NODE, NODE, POD]
+
+
+STAYS = OUTSIDE + 20
+LONE_PORT = veth(HOST, 5, "v1", 0, 0)
+
+
+def router(first: int) -> tuple[Namespace, ...]:
+    """A lab of three: two hosts whose `eth0` lead to the ports of a router."""
+    ports = veth(first + 1, 2, "port1", first, 2), veth(first + 1, 3, "port2", first + 2, 2)
+    return (
+        Namespace(first, "a", interfaces=(veth(first, 2, "eth0", first + 1, 2),)),
+        Namespace(first + 1, "r", interfaces=ports),
+        Namespace(first + 2, "b", interfaces=(veth(first + 2, 2, "eth0", first + 1, 3),)),
+    )
+
+
+def test_a_lab_of_the_same_names_is_not_the_one_before_it() -> None:
+    """The inventory is of the end, when all of it had been made anew; only the sender's number is another one now."""
+    host = Namespace(HOST, "host", "host", interfaces=(Interface(HOST, 2, "eth0"),))
+    asked = [hop(0, TX, 98, flags=PROCESS, task=BOX), hop(1, RX, 84, dev="port1", task=BOX)]
+    asked += [hop(3, TX, 98, dev="port2", task=BOX), hop(4, RX, 84, task=BOX)]
+    for late, found in ((BOX, [BOX, BOX + 1, BOX + 1, BOX + 2]), (POD, [BOX, 0, 0, 0])):
+        inventory = Inventory((host, *router(late)), 1, 1)
+        assert places(follow(table_of(asked), inventory, Diagnostics())) == found
+    answer = [hop(12, TX, 98), hop(13, RX, 84, dev="port2"), hop(15, TX, 98, dev="port1"), hop(16, RX, 84)]
+    inventory = Inventory((host, *router(POD)), 1, 1)
+    assert places(follow(table_of(asked + answer), inventory, Diagnostics())) == [BOX, *(0,) * 7]
+
+
+def test_an_interface_that_came_after_the_look_is_not_another_namespaces() -> None:
+    """A container is seen while it has nothing but `lo`, and gone when somebody looks again; so is its port."""
+    late = [replace(each, born_ns=BORN, first_ns=2 * BORN) for each in (veth(HOST, 6, "v1", POD, 2), LONE_PORT)]
+    stays = [veth(HOST, 3, "v0", STAYS, 2, master=4), Interface(HOST, 4, "br0", "bridge")]
+    found = Namespace(POD, "next", interfaces=(veth(POD, 2, "eth0", HOST, 6),))
+    spaces = (
+        Namespace(HOST, "host", "host", interfaces=(*stays, late[0], replace(late[1], gone_ns=2 * BORN))),
+        Namespace(BOX, "box", gone_ns=2 * BORN, last_ns=BORN, interfaces=(Interface(BOX, 1, "lo"),)),
+        replace(found, born_ns=BORN, first_ns=2 * BORN),
+        Namespace(STAYS, "stays", interfaces=(veth(STAYS, 2, "eth0", HOST, 3),)),
+    )
+    inventory = Inventory(spaces, 2 * BORN, 2 * BORN, gaps=((BORN, 2 * BORN),))
+    sent = [hop(0, TX, 98, flags=PROCESS, task=BOX), hop(1, RX, 84, dev="v1"), hop(3, TX, 98, dev="v0"), hop(4, RX, 84)]
+    result = follow(table_of(sent), inventory, Diagnostics(), Options(monotonic=True))
+    assert places(result)[0] in (0, BOX)
+    before = Inventory(spaces, 2 * BORN, 2 * BORN)  # nobody tells that there is a gap, but who sent is there to see
+    assert places(follow(table_of(sent), before, Diagnostics(), Options(monotonic=True)))[0] in (0, BOX)
+
+
+def test_a_process_of_a_namespace_that_is_not_listed_shows_that_others_may_not_be() -> None:
+    """Only the host is listed, but a process elsewhere was running: its `lo` is as likely as the host's."""
+    inventory = Inventory((Namespace(HOST, "host", "host", interfaces=(Interface(HOST, 1, "lo"),)),))
+    answer = [hop(12, TX, 98, dev="lo", task=BOX), hop(14, RX, 84, dev="lo", task=BOX)]
+    assert places(follow(table_of(answer), inventory, Diagnostics())) == [0, 0]
+    alone = [replace(each, task=HOST) for each in answer]
+    assert places(follow(table_of(alone), inventory, Diagnostics())) == [HOST, HOST]

@@ -60,6 +60,13 @@ BRIDGE = Inventory(
 )
 
 
+@pytest.mark.parametrize(("event", "flags", "packets"), [(RX, SOFTIRQ, 2), (UP, SOFTIRQ, 2), (UP, PROCESS, 1)])
+def test_what_a_program_writes_is_no_packet_that_was_received(event: str, flags: int, packets: int) -> None:
+    """Unless it wrote that, too: a tap's bridge hands up what was written to the tap."""
+    hops = [hop(0, event, "tap0", 84, flags=flags), hop(9, UP, "tap1", 84, flags=PROCESS)]
+    assert len(followed(*hops).journeys) == packets
+
+
 def test_what_a_program_reads_and_writes_is_two_packets() -> None:
     """A program frees what it reads from a tap, and what it writes to another gets the address within microseconds."""
     taken = followed(

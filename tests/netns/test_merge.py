@@ -30,6 +30,28 @@ def test_what_lived_in_between_has_both_times() -> None:
     assert [namespace.name for namespace in merged.at(36).namespaces] == ["host"]
 
 
+def test_between_two_looks_that_differ_there_may_have_been_more() -> None:
+    """Until it was quiet no more what was there is certain, and from the look on what that found."""
+    more = web(3, Interface(8, 2, "eth0"))
+    quiet = merge(look(10, HOST, web(3)), look(20, HOST, web(3)))
+    assert quiet.gaps == ()
+    came = merge(quiet, look(30, HOST, more), quiet=27, heard={8})
+    (eth0,) = came.by_inum[8].interfaces
+    assert (came.gaps, eth0.born_ns, eth0.first_ns) == (((27, 35),), 20, 35)
+    went = merge(came, look(40, HOST, web(3)), quiet=38, heard={8})
+    (eth0,) = went.by_inum[8].interfaces
+    assert (went.gaps[1:], eth0.last_ns, eth0.gone_ns) == (((38, 45),), 38, 45)
+    silent = merge(came, look(40, HOST, web(3)), quiet=38)  # nobody would have told of it
+    assert (silent.gaps[1:], silent.by_inum[8].interfaces[0].last_ns) == (((30, 45),), 30)
+    gone = merge(silent, look(50, HOST))
+    assert (gone.gaps[2:], gone.by_inum[8].last_ns, gone.by_inum[8].gone_ns) == (((40, 55),), 40, 55)
+
+
+def test_where_a_look_missed_something_there_is_a_gap() -> None:
+    missed = replace(look(20, HOST), gaps=((20, 25),))
+    assert merge(look(10, HOST), missed).gaps == ((10, 25),)
+
+
 def test_an_inode_given_out_again_is_another_namespace() -> None:
     merged = merge(look(10, HOST, web(3)), look(20, HOST, web(4)))
     assert [(each.cookie, each.born_ns, each.gone_ns) for each in merged.namespaces if each.inum == 8] == [

@@ -33,6 +33,8 @@ def namespaces(draw: st.DrawFn) -> Namespace:
         details=st.dictionaries(TEXTS, TEXTS | NUMBERS | st.booleans(), max_size=3),
         born_ns=TIMES,
         gone_ns=TIMES,
+        first_ns=TIMES,
+        last_ns=TIMES,
     )
     return Namespace(
         inum,
@@ -43,10 +45,13 @@ def namespaces(draw: st.DrawFn) -> Namespace:
         interfaces=tuple(draw(st.lists(interface, max_size=3))),
         cookie=draw(NUMBERS),
         readable=draw(st.booleans()),
+        first_ns=draw(TIMES),
+        last_ns=draw(TIMES),
     )
 
 
-INVENTORIES = st.builds(Inventory, st.lists(namespaces(), max_size=3).map(tuple), TIMES, TIMES)
+GAPS = st.lists(st.tuples(st.integers(0, 1 << 62), st.integers(0, 1 << 62)), max_size=3).map(tuple)
+INVENTORIES = st.builds(Inventory, st.lists(namespaces(), max_size=3).map(tuple), TIMES, TIMES, GAPS)
 
 
 @given(INVENTORIES)

@@ -107,6 +107,38 @@ def test_what_came_and_went_between_two_looks_is_known_by_the_kernels_word(
     assert all(end.born_ns is not None and end.gone_ns is not None and end.born_ns < end.gone_ns for end in brief)
 
 
+def test_what_was_told_of_and_no_look_saw_is_a_gap(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A namespace that came and went, with a link whose name nobody can ask for any more."""
+    monkeypatch.setattr("perfpath.netns.watch.AT_LEAST", 3600)
+    with Watcher(take()) as watcher:
+        noticed(watcher, lambda: watcher.looks > 0)
+        before = time.monotonic_ns()
+        name, port = lab.namespace("box"), f"{lab.prefix}p"
+        lab.veth("", port, name, "eth0")
+        lab.ip("link", "delete", "dev", port)
+        lab.ip("netns", "delete", name)
+        after = time.monotonic_ns()
+        assert watcher.looks == 1
+    assert not called(watcher, name)
+    assert any(since <= before and after <= until for since, until in watcher.inventory.gaps)
+
+
+def test_until_something_is_told_what_there_was_is_certain(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("perfpath.netns.watch.IDLE_AT_LEAST", 3600)
+    name = lab.namespace("stays")
+    lab.veth("", f"{lab.prefix}p", name, "eth0")
+    with Watcher(take()) as watcher:
+        noticed(watcher, lambda: watcher.looks > 0)
+        quiet = time.monotonic_ns()
+        noticed(watcher, lambda: watcher.known_ns > quiet)
+        lab.ip("link", "delete", "dev", f"{lab.prefix}p")
+        noticed(watcher, lambda: all(end.gone_ns is not None for end in ends(watcher, f"{lab.prefix}p")))
+    (end,) = ends(watcher, f"{lab.prefix}p")
+    assert end.last_ns is not None
+    assert end.gone_ns is not None
+    assert quiet < end.last_ns < end.gone_ns
+
+
 def test_a_container_gets_its_name_when_its_process_comes_though_nobody_tells_of_it(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -132,10 +132,13 @@ class World:
             assert port.peer is not None
             if port is came:
                 continue
-            rest = self._route(self.nodes[port.peer.netns - FIRST_INUM], end, port.peer)
+            rest = self._route(self._at(port.peer.netns), end, port.peer)
             if rest is not None:
                 return [port, *rest]
         return None
+
+    def _at(self, inum: int) -> Node:
+        return self.nodes[inum - FIRST_INUM]
 
     def _packet(self, cpu: int) -> tuple[int, int]:
         self.packets += 1
