@@ -80,7 +80,7 @@ class Cuts:
     firm: it may tell where the packet was. doubtful: where it is taken for one packet's, it may not be.
     may_repeat: at the place where the chain began it is another packet's. origin: the place where its run began (kind
     and device), which stays when the run is cut later on because no reading of the topology allows it.
-    handed_on: `rules.handed_on`.
+    handed_on: `rules.handed_on`. sent_on: cut off, but a router of names that are used again would look so, too.
     """
 
     rule: Array
@@ -90,6 +90,7 @@ class Cuts:
     origin: Array
     inner: Array
     handed_on: Array
+    sent_on: Array
 
 
 def cut_chains(
@@ -145,6 +146,7 @@ def cut_chains(
     cut[rules.overtaken(seen, steps, cut) & ~waited & ~alike] = rules.OVERTAKEN
     moved = seen.cpu != rules.before(seen.cpu)
     doubtful = seen.tx & ~steps.from_tx & (~steps.exact | moved | (steps.gap > DOUBTFUL_GAP_NS)) & ~alike
+    doubtful |= seen.tx & steps.from_tx & ~steps.nested & (steps.gap > DOUBTFUL_GAP_NS) & ~alike
     doubtful |= (queued | rules.may_ask(seen, steps)) & ~alike
     doubtful |= rules.hardly_one(seen, steps) & ~alike
     place = seen.dev.astype(narrow(len(devices) * len(HOP_NAMES))) * len(HOP_NAMES) + seen.kind
@@ -160,8 +162,19 @@ def cut_chains(
         & (place == origin)
     ] = rules.REPEAT
     doubtful |= _comes_round(cut, place, rules.sent_on_unknown(seen, steps)) & ~alike
+    answered = rules.answered_before(seen, steps, cut) & ~alike
+    doubtful |= answered
     inner = (cut != rules.JOINED) & listed & steps.same & steps.nested
-    return Cuts(cut, steps.strong, rules.firm_steps(seen, steps), doubtful, origin, inner, rules.handed_on(seen, steps))
+    return Cuts(
+        cut,
+        steps.strong,
+        rules.firm_steps(seen, steps) & ~answered,
+        doubtful,
+        origin,
+        inner,
+        rules.handed_on(seen, steps),
+        (cut == rules.REPEAT) & ~steps.from_tx & seen.tx & ~steps.elsewhere & steps.exact,
+    )
 
 
 def _apart(seen: Sightings, observed: Table) -> Array:

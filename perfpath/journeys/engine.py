@@ -108,8 +108,12 @@ def run(
     placing = _Placing(observed, seen, spots, cuts, locator, known, trusted, losses, told, reply_ns)
     chains, located = placing.solved()
     complete = _complete(seen, cuts.rule, chains, losses)
-    pairs = paired(seen, chains, observed, reply_ns)
-    pairs = pairs.take(np.flatnonzero(complete[pairs.request] & complete[pairs.reply]))
+    doubtful = cuts.doubtful & (cuts.rule == rules.JOINED)
+    uncertain = np.zeros(len(chains.starts), dtype=bool)
+    uncertain[np.searchsorted(chains.starts, np.flatnonzero(doubtful), side="right") - 1] = True
+    pairs = paired(seen, chains, observed, reply_ns, sent_on=cuts.sent_on, threads=threads)
+    whole = complete & ~uncertain
+    pairs = pairs.take(np.flatnonzero(whole[pairs.request] & whole[pairs.reply]))
     pairs = with_contents(pairs, seen, chains, observed, packets)
     chains, located = placing.answered(chains, located, pairs)
     if inference is not None and locator.topology is None and not fallback:
@@ -120,11 +124,7 @@ def run(
     starts = seen.rows[chains.starts]
     keep(observed, "_rule", starts, cuts.rule[chains.starts])
     keep(observed, "_origin", starts, cuts.origin[chains.starts])
-    joined = cuts.rule == rules.JOINED
     begins = _at(placing.told, chains.starts)
-    doubtful = cuts.doubtful & joined
-    uncertain = np.zeros(len(chains.starts), dtype=bool)
-    uncertain[np.searchsorted(chains.starts, np.flatnonzero(doubtful), side="right") - 1] = True
     kin = lineage(
         seen, chains, observed, caused=caused, packets=packets, named=() if stacks is None else tuple(stacks.reasons)
     )
@@ -137,7 +137,7 @@ def run(
         located,
         pairs,
         begins,
-        complete & ~uncertain,
+        whole,
         uncertain,
         kin,
         corrected,

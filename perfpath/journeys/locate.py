@@ -111,20 +111,26 @@ class Locator:
         """Whether the topology allows a path at all."""
         if self.topology is None:
             return True
-        _, broken = self._read(path, firm=False)
-        return not broken or self._outside(path, broken, firm=False) is not None
+        _, broken = self._read(path, likely=True)
+        return not broken or self._outside(path, broken, likely=True) is not None
 
-    def _read(self, path: Sequence[Step], *, firm: bool = True) -> tuple[Domains, set[int]]:
-        """What remains at each hop, and the steps that nothing listed can make."""
-        domains = self._domains(path)
+    def _read(self, path: Sequence[Step], *, likely: bool = False) -> tuple[Domains, set[int]]:
+        """What remains at each hop, and the steps that nothing listed can make.
+
+        likely: what isn't certain to be one packet's is taken for it, and what nothing is known of but that it may be
+        for nothing: that tells whether it is one packet, not where.
+        """
+        domains = self._domains(path, likely=likely)
         if self.steps is not None:
             domains = widened(path, domains, self.steps) or domains
-        return domains, self._narrow(path, domains, firm=firm)
+        return domains, self._narrow(path, domains, likely=likely)
 
-    def _outside(self, path: Sequence[Step], broken: set[int], *, firm: bool = True) -> Domains | None:
+    def _outside(self, path: Sequence[Step], broken: set[int], *, likely: bool = False) -> Domains | None:
         """What remains at each hop where the path leaves what is listed; None where that doesn't explain it."""
-        domains = None if self.steps is None else widened(path, self._domains(path), self.steps, broken)
-        return None if domains is None or self._narrow(path, domains, firm=firm) else domains
+        domains = None
+        if self.steps is not None:
+            domains = widened(path, self._domains(path, likely=likely), self.steps, broken)
+        return None if domains is None or self._narrow(path, domains, likely=likely) else domains
 
     def _freed(self, path: Sequence[Step]) -> Domains | None:
         """The same where the sender's socket is of another namespace than the sender."""
@@ -133,25 +139,27 @@ class Locator:
         domains, broken = self._read((replace(path[0], netns=0, by=""), *path[1:]))
         return None if broken else domains
 
-    def _domains(self, path: Sequence[Step]) -> Domains:
+    def _domains(self, path: Sequence[Step], *, likely: bool) -> Domains:
         """The candidates of each hop; None where anything may be, known or not."""
         domains: Domains = []
         for step in path:
-            found = self.topology.candidates(step.dev, step.era) if self.topology and step.dev is not None else []
+            found = []
+            if self.topology and step.dev is not None:
+                found = self.topology.candidates(step.dev, step.era, wide=not likely)
             if step.netns:
                 fitting = [place for place in found if self._fits(place, step)]
-                found = fitting or (self._elsewhere(step, found) if step.by == CONTEXT else [])
+                found = fitting or (self._elsewhere(step, found, likely=likely) if step.by == CONTEXT else [])
             domains.append(frozenset(place.number for place in found) or None)
         return domains
 
-    def _elsewhere(self, step: Step, found: list[Place]) -> list[Place]:
+    def _elsewhere(self, step: Step, found: list[Place], *, likely: bool) -> list[Place]:
         """Where a process sent by a device that its namespace lacks.
 
         Its socket was of another namespace, or the inventory is of another time: then it may have been anywhere.
         """
         if not found or self.topology is None or not self._lists(step.netns, step.era):
             return []
-        return [*found, self.topology.unlisted(step.dev or "", step.era)]
+        return found if likely else [*found, self.topology.unlisted(step.dev or "", step.era)]
 
     def _fits(self, place: Place, step: Step) -> bool:
         return place.netns == step.netns or (step.by == CONTEXT and place.number in self._nested(step.netns, step.asks))
@@ -189,29 +197,29 @@ class Locator:
                 waiting += new
         return {number for number in found if everywhere[number].netns != netns}
 
-    def _narrow(self, path: Sequence[Step], domains: Domains, *, firm: bool = True) -> set[int]:
+    def _narrow(self, path: Sequence[Step], domains: Domains, *, likely: bool) -> set[int]:
         """Take away candidates that no step reaches. Returns the steps (number of the later hop) nothing can make.
 
-        firm: only by steps that are certain to be one packet's.
+        likely: also by steps that are not certain to be one packet's.
         """
         broken: set[int] = set()
         if self.topology is None or not self._steps_known:
             return broken
         for number in range(1, len(path)):
             before, now = domains[number - 1], domains[number]
-            if before is not None and now is not None and (path[number].firm or not firm):
-                steps = self._steps(path[number - 1], path[number], before, now)
+            if before is not None and now is not None and (path[number].firm or likely):
+                steps = self._steps(path[number - 1], path[number], before, now, likely=likely)
                 reached = frozenset().union(*(steps[each] for each in before)) & now
                 if reached:
                     domains[number] = reached
                 else:
                     broken.add(number)
-            elif firm and path[number].firm and (before is None) != (now is None):
+            elif not likely and path[number].firm and (before is None) != (now is None):
                 self._beside_unknown(path, domains, number, broken)
         for number in range(len(path) - 1, 0, -1):
             before, now = domains[number - 1], domains[number]
-            if before is not None and now is not None and number not in broken and (path[number].firm or not firm):
-                steps = self._steps(path[number - 1], path[number], before, now)
+            if before is not None and now is not None and number not in broken and (path[number].firm or likely):
+                steps = self._steps(path[number - 1], path[number], before, now, likely=likely)
                 domains[number - 1] = frozenset(each for each in before if steps[each] & now)
         return broken
 
@@ -232,12 +240,15 @@ class Locator:
         else:
             broken.add(number)
 
-    def _steps(self, step: Step, to: Step, before: frozenset[int], now: frozenset[int]) -> dict[int, frozenset[int]]:
+    def _steps(
+        self, step: Step, to: Step, before: frozenset[int], now: frozenset[int], *, likely: bool
+    ) -> dict[int, frozenset[int]]:
         assert self.topology is not None and step.dev is not None and to.dev is not None  # noqa: S101, PT018
         topology, places = self.topology, self.topology.places
-        steps = topology.steps(Seen(step.dev, step.tx, step.era), Seen(to.dev, to.tx, to.era))
+        seen, next_seen = Seen(step.dev, step.tx, step.era), Seen(to.dev, to.tx, to.era)
+        steps = topology.steps(seen, next_seen, wide=not likely)
         added = [each for each in now if not places[each].netns]
-        ahead = {place.number for place in topology.candidates(to.dev, to.era)} if added else added
+        ahead = {place.number for place in topology.candidates(to.dev, to.era, wide=not likely)} if added else set()
         if before <= steps.keys() and all(each in ahead for each in added):
             return steps
         return {
@@ -253,7 +264,7 @@ class Locator:
         if not inums[0]:  # it may be in a namespace that isn't listed
             return Spot(candidates=tuple(inums[1:]), places=domain)
         pinned = bool(step.netns) and inums == [step.netns]
-        all_inums = {place.netns for place in self.topology.candidates(step.dev or "", step.era)}
+        all_inums = {place.netns for place in self.topology.candidates(step.dev or "", step.era, wide=True)}
         doubted = broken and (number in broken or number + 1 in broken or len(all_inums) > 1)
         if len(inums) > 1 or (doubted and not (pinned and step.by in (KERNEL, SOCKET))):
             listed = sorted(all_inums - {0}) if doubted else inums

@@ -16,7 +16,7 @@ import numpy as np
 
 from perfpath.journeys.observe import INTERRUPT, PROCESS, UNKNOWN
 from perfpath.journeys.paths import mixed
-from perfpath.journeys.rules import ETHERNET, NEIGHBOUR
+from perfpath.journeys.rules import DIRECT_NS, ETHERNET, NEIGHBOUR
 from perfpath.tables import narrow
 
 if TYPE_CHECKING:
@@ -84,17 +84,21 @@ def ends_of(seen: Sightings, chains: Chains) -> Ends:
     return Ends(first, last, np.maximum(sent, first), np.minimum(received, last))
 
 
-def paired(seen: Sightings, chains: Chains, observed: Table, reply_ns: int) -> Pairs:
-    """All requests with their replies."""
+def paired(seen: Sightings, chains: Chains, observed: Table, reply_ns: int, *, sent_on: Array, threads: Array) -> Pairs:
+    """All requests with their replies.
+
+    sent_on: hops that may send on what was received, though they begin a chain. threads: hops in a kernel thread: what
+    it sends is an answer, or tells of an error, as likely as not.
+    """
     none = np.zeros(0, dtype=np.int64)
     if not len(chains.starts):
         return Pairs(none, none, none.astype(bool))
     first, last = chains.starts, chains.starts + chains.sizes - 1
     context = seen.context[first]
-    born = seen.tx[first] & (context == INTERRUPT)
+    born = seen.tx[first] & (context == INTERRUPT) & ~sent_on[first]
     blind = seen.tx[first] & (context == UNKNOWN)
     ended = ~seen.tx[last]
-    asks = ended & ~(seen.tx[first] & (context != PROCESS))
+    asks = ended & ~(seen.tx[first] & ((context != PROCESS) | threads[first]))
     found = []
     if born.any():
         ends = ends_of(seen, chains)
@@ -104,7 +108,7 @@ def paired(seen: Sightings, chains: Chains, observed: Table, reply_ns: int) -> P
             found[0].reply,
         ):  # what waited for a neighbour's address is sent in softirq, too
             born[chain] = ended[chain] = False
-        found.append(_answered(seen, ends, ended & born, born))
+        found.append(_answered(seen, ends, ended & born & _waited(seen, ends), born))
     if blind.any():
         found.append(_mirrored(seen, chains, observed, blind))
     if not found:
@@ -113,6 +117,18 @@ def paired(seen: Sightings, chains: Chains, observed: Table, reply_ns: int) -> P
     wait = seen.time[first[pairs.reply]] - seen.time[last[pairs.request]]
     address = observed["skbaddr"][seen.rows[first]]  # of a reply that is made while its request still is there
     return pairs.take((wait >= 0) & (wait <= reply_ns) & (address[pairs.request] != address[pairs.reply]))
+
+
+def _waited(seen: Sightings, ends: Ends) -> Array:
+    """Chains that were sent when a neighbour's address had come, the last thing their CPU saw before.
+
+    Other packets that are born in softirq ask nothing: they are answers, or tell of errors, several at once perhaps.
+    """
+    last, found = seen.numbered(seen.cpu_before[ends.first])
+    found &= ~seen.tx[last] & np.isin(seen.length[last], NEIGHBOUR)
+    found &= seen.time[ends.first] - seen.time[last] < DIRECT_NS
+    result: Array = found & ((seen.dev[last] == seen.dev[ends.first]) | (seen.dev[last] == seen.dev[ends.sent]))
+    return result
 
 
 def _answered(seen: Sightings, ends: Ends, asks: Array, born: Array) -> Pairs:

@@ -333,6 +333,25 @@ def overtaken(seen: Sightings, steps: Steps, cut: Array) -> Array:
     return result
 
 
+def answered_before(seen: Sightings, steps: Steps, cut: Array) -> Array:
+    """Hops that send on what seems to have been answered: right after it was received its CPU sent as much back.
+
+    Either that answered another packet, which had waited longer, or this is another packet with the address of the
+    first, such as a copy that tc mirrors.
+    """
+    result = np.zeros(len(cut), dtype=bool)
+    sent_on = (cut == JOINED) & ~steps.from_tx & seen.tx & ~seen.quiet & (seen.context == INTERRUPT)
+    if not sent_on.any():
+        return result
+    born = np.flatnonzero((cut != JOINED) & seen.tx & (seen.context == INTERRUPT))
+    last, found = seen.numbered(seen.cpu_before[born])
+    found &= ~seen.tx[last] & (seen.dev[last] == seen.dev[born]) & (seen.length[last] + ETHERNET == seen.length[born])
+    answered = np.zeros(len(cut), dtype=bool)
+    answered[last[found]] = True
+    result[1:] = sent_on[1:] & answered[:-1]
+    return result
+
+
 def answers(seen: Sightings, steps: Steps, cut: Array) -> Array:
     """Hops that are another packet's answer: what was seen last on that CPU ended there, with that length.
 

@@ -136,12 +136,12 @@ class Topology:
         if inventory.taken_ns is not None and any(_steady(self.places[each]) for each in self.lost):
             self._unreadable.append(Namespace(0, ""))  # the kernel was asked: the other end is where nobody looked
         self._reach: dict[tuple[int, bool, bool, bool], Reach] = {}
-        self._steps: dict[tuple[Seen, Seen], dict[int, frozenset[int]]] = {}
+        self._steps: dict[tuple[Seen, Seen, bool], dict[int, frozenset[int]]] = {}
         self._loose: dict[int, list[Place]] = {}
         self._unlisted: dict[tuple[str, frozenset[int]], Place] = {}
         self._unseen: dict[tuple[str, int], Place] = {}
         self._open: dict[int, bool] = {}
-        self._there: dict[tuple[str, int], list[Place]] = {}
+        self._there: dict[tuple[str, int, bool], list[Place]] = {}
         self._listed: dict[tuple[int, int], bool] = {}
         self.lacking = False
 
@@ -165,7 +165,7 @@ class Topology:
         if self.lacking or self._inums.issuperset(inums):
             return False
         self.lacking = True
-        for known in (self._reach, self._steps, self._there, self._open):
+        for known in (self._reach, self._steps):
             known.clear()
         return True
 
@@ -174,27 +174,27 @@ class Topology:
         return self._lacks and any(each.kind in SHARED for each in self._above([place]))
 
     def open(self, era: int) -> bool:
-        """Whether the inventory may lack namespaces or interfaces that were there in an era.
-
-        Where nobody looked in time, where a process is in a namespace that it doesn't have, or the end of a pair led
-        to one.
-        """
+        """Whether the inventory may lack what was there in an era: nobody looked, or the end of a pair led to it."""
         if era not in self._open:
             since, until = self._span(era)
             gap = any(start < until and end > since for start, end in self.inventory.gaps)
             lost = self.inventory.taken_ns is not None and any(
                 self.places[each].existed(since, until) for each in self.lost
             )
-            self._open[era] = self.lacking or gap or lost
+            self._open[era] = gap or lost
         return self._open[era]
 
-    def candidates(self, name: str, era: int = 0) -> list[Place]:
-        """All interfaces that a name may mean in an era; none where the inventory doesn't know it."""
-        if (name, era) not in self._there:
+    def candidates(self, name: str, era: int = 0, *, wide: bool = False) -> list[Place]:
+        """All interfaces that a name may mean in an era; none where the inventory doesn't know it.
+
+        wide: also those of namespaces that only a process in them shows to exist.
+        """
+        wide &= self.lacking
+        if (name, era, wide) not in self._there:
             listed = self._there_in(name, era)
-            beside = self._beside(name, era, listed) if listed and self.open(era) else []
-            self._there[name, era] = [*listed, *beside]
-        return self._there[name, era]
+            beside = self._beside(name, era, listed) if listed and (wide or self.open(era)) else []
+            self._there[name, era, wide] = [*listed, *beside]
+        return self._there[name, era, wide]
 
     def _there_in(self, name: str, era: int) -> list[Place]:
         span = self._span(era)
@@ -253,15 +253,16 @@ class Topology:
             return any(place.kind in ENDS or place.kind == WILD for place in there)
         return not netns or any(place.netns == netns or place.kind == WILD for place in there)
 
-    def steps(self, seen: Seen, to: Seen) -> dict[int, frozenset[int]]:
+    def steps(self, seen: Seen, to: Seen, *, wide: bool = False) -> dict[int, frozenset[int]]:
         """For each candidate of a sighting, the candidates of the next that it can reach."""
-        if (seen, to) not in self._steps:
-            ahead = self.candidates(to.name, to.era)
-            self._steps[seen, to] = {
+        key = seen, to, wide and self.lacking
+        if key not in self._steps:
+            ahead = self.candidates(to.name, to.era, wide=wide)
+            self._steps[key] = {
                 place.number: frozenset(each.number for each in ahead if self.possible(place, seen.tx, each, to.tx))
-                for place in self.candidates(seen.name, seen.era)
+                for place in self.candidates(seen.name, seen.era, wide=wide)
             }
-        return self._steps[seen, to]
+        return self._steps[key]
 
     def queues(self, seen: Seen, to: Seen) -> bool:
         """Whether a packet sent at the one may have waited in a queue there before it is sent at the other.

@@ -365,3 +365,21 @@ def test_a_process_of_a_namespace_that_is_not_listed_shows_that_others_may_not_b
     assert places(follow(table_of(answer), inventory, Diagnostics())) == [0, 0]
     alone = [replace(each, task=HOST) for each in answer]
     assert places(follow(table_of(alone), inventory, Diagnostics())) == [HOST, HOST]
+
+
+def test_a_mirrored_copy_is_not_the_packet_whose_address_it_got() -> None:
+    """`tc` mirrors what comes in to `eth2`, by copies; one gets the address of the request just answered.
+
+    That request ended at the other `eth0`, where its answer began: it didn't come in where the copy is sent.
+    """
+    spaces = (
+        Namespace(HOST, "host", "host"),
+        Namespace(BOX, "a", interfaces=(veth(BOX, 2, "eth0", NODE, 2),)),
+        Namespace(NODE, "r", interfaces=(veth(NODE, 2, "eth0", BOX, 2), Interface(NODE, 4, "eth2", "dummy"))),
+    )
+    asked, answer = [hop(0, TX, 98), hop(2, RX, 84)], [hop(12, TX, 98), hop(14, RX, 84)]
+    copy = replace(hop(5, TX, 98, dev="eth2"), time=answer[-1].time + 3_000)
+    result = follow(table_of([*asked, *answer, copy]), Inventory(spaces), Diagnostics())
+    where = dict(zip(result.hops["time_ns"].tolist(), places(result), strict=True))
+    assert [where[each.time] for each in (*asked, *answer, copy)] == [0, 0, 0, 0, NODE]
+    assert result.journeys["uncertain"].tolist() == [True, False]
