@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 LOSS_MARGIN_NS = 100_000
 """A loss so soon after a packet's last hop, or before its first, may have taken more of its hops."""
 
+FEW = 16  # beyond so many it is quicker to sort what is left
 NO_START = (rules.LOSS, rules.LENGTH)  # after these the first hop seen may not be the packet's first
 ASKING = "question"  # context, of what is as long as a question for a neighbour
 KNOWN_BY = ("", locate.KERNEL, locate.SOCKET, locate.CONTEXT, locate.LINK, ASKING)
@@ -86,7 +87,7 @@ def run(
     threads = chaining.kernel_threads(observed.names["comm"], observed["comm"][seen.rows], seen.context)
     locator.know_steps(both_directions(observed.names["event"]) and not fallback)
     if locator.topology is not None:
-        locator.know_senders(distinct(observed["task_netns"]).tolist())
+        locator.know_senders(_namespaces(observed["task_netns"]))
     told_of = verdicts(seen, observed, caused, packets)
     asked = partial(
         chaining.cut_chains,
@@ -142,6 +143,16 @@ def run(
         kin,
         corrected,
     )
+
+
+def _namespaces(inums: Array) -> list[int]:
+    """The distinct ones of mostly a few."""
+    found: list[int] = []
+    left = inums[:1] if inums.strides == (0,) else inums
+    while len(left) and len(found) < FEW:
+        found.append(int(left[0]))
+        left = left[left != left[0]]
+    return [*found, *map(int, distinct(left))]
 
 
 def keep(observed: Table, name: str, rows: Array, values: Array) -> None:

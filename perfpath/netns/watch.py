@@ -68,6 +68,7 @@ class Watcher:
         self._places = places
         self._last: Snapshot | None = None
         self._pause = 0.0
+        self._looking = False
         self._closing, self._close = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._ears = Ears(self._closing)
         self._thread = threading.Thread(target=self._run, name="perfpath-watch", daemon=True)
@@ -82,8 +83,8 @@ class Watcher:
     @property
     def known_ns(self) -> int:
         """Until when the inventory is complete, but for its gaps: nothing was told since the last look began."""
-        taken_ns = self.inventory.taken_ns or 0
-        return max(taken_ns, self._ears.quiet_ns)
+        quiet_ns = self._ears.quiet_ns
+        return max(self.inventory.taken_ns or 0, 0 if self._looking else quiet_ns)
 
     def close(self) -> None:
         """Look a last time and end. May be called again."""
@@ -139,6 +140,7 @@ class Watcher:
 
     def _look(self, changed: Container[int] | None, *, thorough: bool = False) -> None:
         earlier, audible, before = self._last, self._audible(), self.inventory
+        self._looking = True
         told = self._ears.told()
         self._last = snapshot(
             Diagnostics(),  # what can't be read was told of by `take`; a name half made is nothing to tell of
@@ -156,6 +158,7 @@ class Watcher:
         changes = (_essence(self.inventory), self.inventory.gaps) != (_essence(before), before.gaps)
         self.version += changes  # last: who sees it must find the new inventory
         self.looks += 1
+        self._looking = False
         self._pause = self._last.cpu
 
 
