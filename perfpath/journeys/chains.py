@@ -27,6 +27,7 @@ KERNEL_THREADS = ("kworker", "ksoftirqd/", "napi/", "backlog_napi/", "irq/", "vh
 DOUBTFUL_GAP_NS = 1_000_000
 NO_ORIGIN = -(2**62)
 NO_WAY, LISTED, UNLISTED = range(3)
+ANSWERED = -2  # instead of a rule: an earlier pass saw that it seemed to have been answered
 _DENSE_PAIRS = 2048
 
 
@@ -66,7 +67,10 @@ def spots_of(seen: Sightings, topology: Topology | None) -> Spots:
 
 @dataclass(slots=True)
 class Begun:
-    """What an earlier pass said of the first hops that are left: the rule that cut them (-1 none), and their origin."""
+    """What an earlier pass said of the first hops that are left: the rule that cut them (-1 none), and their origin.
+
+    Of others the rule is ANSWERED where that was seen.
+    """
 
     rule: Array
     origin: Array
@@ -80,7 +84,7 @@ class Cuts:
     firm: it may tell where the packet was. doubtful: where it is taken for one packet's, it may not be.
     may_repeat: at the place where the chain began it is another packet's. origin: the place where its run began (kind
     and device), which stays when the run is cut later on because no reading of the topology allows it.
-    handed_on: `rules.handed_on`. sent_on: cut off, but a router of names that are used again would look so, too.
+    handed_on: `rules.handed_on`. answered: `rules.answered_before`.
     """
 
     rule: Array
@@ -90,7 +94,7 @@ class Cuts:
     origin: Array
     inner: Array
     handed_on: Array
-    sent_on: Array
+    answered: Array
 
 
 def cut_chains(
@@ -162,8 +166,10 @@ def cut_chains(
         & (place == origin)
     ] = rules.REPEAT
     doubtful |= _comes_round(cut, place, rules.sent_on_unknown(seen, steps)) & ~alike
-    answered = rules.answered_before(seen, steps, cut) & ~alike
+    answered = rules.answered_before(seen, steps, cut) | (begun.rule == ANSWERED)
+    answered &= (cut == rules.JOINED) & ~alike
     doubtful |= answered
+    cut[(cut == rules.REPEAT) & seen.follows & ~steps.from_tx & seen.tx & ~steps.elsewhere & steps.exact] = rules.ROUND
     inner = (cut != rules.JOINED) & listed & steps.same & steps.nested
     return Cuts(
         cut,
@@ -173,7 +179,7 @@ def cut_chains(
         origin,
         inner,
         rules.handed_on(seen, steps),
-        (cut == rules.REPEAT) & ~steps.from_tx & seen.tx & ~steps.elsewhere & steps.exact,
+        answered,
     )
 
 

@@ -112,7 +112,7 @@ def run(
     doubtful = cuts.doubtful & (cuts.rule == rules.JOINED)
     uncertain = np.zeros(len(chains.starts), dtype=bool)
     uncertain[np.searchsorted(chains.starts, np.flatnonzero(doubtful), side="right") - 1] = True
-    pairs = paired(seen, chains, observed, reply_ns, sent_on=cuts.sent_on, threads=threads)
+    pairs = paired(seen, chains, observed, reply_ns, sent_on=cuts.rule == rules.ROUND, threads=threads)
     whole = complete & ~uncertain
     pairs = pairs.take(np.flatnonzero(whole[pairs.request] & whole[pairs.reply]))
     pairs = with_contents(pairs, seen, chains, observed, packets)
@@ -123,6 +123,8 @@ def run(
         located = inference.placed(placing.ways(chains), located, np.argsort(first).tolist())
     seen.forget(OF_CHAINS)
     starts = seen.rows[chains.starts]
+    answered = seen.rows[cuts.answered]
+    keep(observed, "_rule", answered, np.full(len(answered), chaining.ANSWERED))
     keep(observed, "_rule", starts, cuts.rule[chains.starts])
     keep(observed, "_origin", starts, cuts.origin[chains.starts])
     begins = _at(placing.told, chains.starts)

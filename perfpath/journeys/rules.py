@@ -36,9 +36,10 @@ RULES = (
     "made",
     "content",
     "protocol",
+    "round",
 )
 JOINED, START, FREE, LOSS, GAP, PROCESS_RULE, AGAIN, LENGTH, IMPOSSIBLE, REPEAT, ANSWER, OVERTAKEN = range(12)
-MADE, CONTENT, PROTOCOL = range(12, len(RULES))
+MADE, CONTENT, PROTOCOL, ROUND = range(12, len(RULES))
 MEANING = {
     "free": "the kernel freed the packet before the next hop of its address",
     "loss": "events were lost before the next hop of its address",
@@ -53,6 +54,7 @@ MEANING = {
     "made": "the next hop of its address shows another packet, by its call stack",
     "content": "the next hop of its address shows another packet, by its bytes",
     "protocol": "the next hop of its address is of another network protocol",
+    "round": "the next hop of its address starts the same way over again, at once, as a router's might",
 }
 
 ETHERNET, TAG = 14, 4

@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from bisect import bisect_right
 from collections import defaultdict
 from dataclasses import dataclass
@@ -22,14 +23,16 @@ if TYPE_CHECKING:
     from perfpath.journeys.tracker import Result
 
 EVENTS = ("net_dev_queue", "netif_rx", "netif_receive_skb_entry", "napi_gro_receive_entry")
+IPV4 = int.from_bytes((0x0800).to_bytes(2, "big"), sys.byteorder)  # an ARP frame may look like ICMP by its bytes
 PROGRAM = """
 BEGIN { printf("ready\\n"); }
 """ + "".join(
     f"""tracepoint:net:{event} {{
   $s = (struct sk_buff *)args->skbaddr;
   $n = $s->head + $s->network_header;
+  $p = $s->protocol == {IPV4} ? *(uint8*)($n + 9) : (uint8)0;
   printf("%llu %d {event} %llx %u %d %d %llx\\n", nsecs, cpu, (uint64)args->skbaddr, $s->dev->nd_net.net->ns.inum,
-    $s->dev->ifindex, *(uint8*)($n + 9), *(uint64*)($n + 20));
+    $s->dev->ifindex, $p, *(uint64*)($n + 20));
 }}
 """
     for event in EVENTS
