@@ -36,7 +36,7 @@ def test_running_numbers_are_those_of_all_times(batches: list[list[int]]) -> Non
     for batch in batches:
         node.add(np.array(batch, dtype=np.int64))
     every = np.array([time for batch in batches for time in batch], dtype=np.float64)
-    assert (node.packets, node.best, node.worst) == (len(every), every.min(), every.max())
+    assert (node.packets, node.best, node.worst) == (len(every), int(every.min()), int(every.max()))
     assert node.mean == pytest.approx(every.mean())
     assert node.deviation == pytest.approx(every.std(), rel=1e-6, abs=1)
     assert list(node.latest) == every.astype(int).tolist()[-hop_tree.LATEST :]
