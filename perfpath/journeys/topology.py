@@ -124,7 +124,6 @@ class Topology:
         from perfpath.netns.inventory import Namespace
 
         self.inventory = inventory
-        self.timed = timed
         self.changes = _changes(inventory) if timed else []
         self.places: list[Place] = []
         self.by_name: dict[str, list[Place]] = {}

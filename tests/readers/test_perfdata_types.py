@@ -14,7 +14,7 @@ from perfpath.errors import EXIT_INCOMPLETE
 from perfpath.readers.perfdata import open_perfdata, open_pipe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from perfpath.diagnostics import Diagnostics
@@ -202,20 +202,28 @@ def times(data: bytes) -> tuple[list[int], Diagnostics]:
     return found, source.diagnostics
 
 
-@pytest.mark.parametrize("order", ["<", ">"])
-@pytest.mark.parametrize("kind", [81, 83])
-def test_what_is_compressed_behind_a_missing_record_is_not_read(kind: int, order: str) -> None:
-    """Zstd would go on, and copy other bytes than it should: events that never were."""
+def received(count: int) -> list[Item]:
+    return [Hit(10**12 + n, 0, 7, 7, "netif_rx", 1 << 40 | n << 8, 60, b"eth0") for n in range(count)]
+
+
+def zstd() -> Callable[[bytes], bytes]:
+    """One zstd stream, flushed with each piece."""
     zstandard = pytest.importorskip("zstandard")
     stream = zstandard.ZstdCompressor().compressobj()
-    writer = machine(order, LAYOUTS["-a"])
-    items: list[Item] = [Hit(10**12 + n, 0, 7, 7, "netif_rx", 1 << 40 | n << 8, 60, b"eth0") for n in range(12)]
 
     def compress(data: bytes) -> bytes:
         whole: bytes = stream.compress(data) + stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
         return whole
 
-    records = writer.compressed(items, kind, compress)
+    return compress
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("kind", [81, 83])
+def test_what_is_compressed_behind_a_missing_record_is_not_read(kind: int, order: str) -> None:
+    """Zstd would go on, and copy other bytes than it should: events that never were."""
+    writer, items = machine(order, LAYOUTS["-a"]), received(12)
+    records = writer.compressed(items, kind, zstd())
     head = writer.pipe_head()
     truth = [item.time for item in items if isinstance(item, Hit)]
     found, diagnostics = times(head + b"".join(records))
@@ -233,16 +241,8 @@ def test_what_is_compressed_behind_a_missing_record_is_not_read(kind: int, order
 @pytest.mark.parametrize("size", [0, 1, 1 << 32, (1 << 64) - 1, -1])
 def test_a_compressed_size_that_its_record_cannot_have(size: int, order: str) -> None:
     """COMPRESSED2 says how long its data is, which is padded to a word. -1: one byte less than it is."""
-    zstandard = pytest.importorskip("zstandard")
-    stream = zstandard.ZstdCompressor().compressobj()
-    writer = machine(order, LAYOUTS["-a"])
-    items: list[Item] = [Hit(10**12 + n, 0, 7, 7, "netif_rx", 1 << 40 | n << 8, 60, b"eth0") for n in range(6)]
-
-    def compress(data: bytes) -> bytes:
-        whole: bytes = stream.compress(data) + stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
-        return whole
-
-    records = writer.compressed(items, 83, compress)
+    writer, items = machine(order, LAYOUTS["-a"]), received(6)
+    records = writer.compressed(items, 83, zstd())
     told = struct.unpack_from(order + "Q", records[2], 8)[0] + size if size < 0 else size
     records[2] = records[2][:8] + struct.pack(order + "Q", told) + records[2][16:]
     found, diagnostics = times(writer.pipe_head() + b"".join(records))
